@@ -1,0 +1,92 @@
+"""A `Program`: one graph lowered for one target, with all memory planned. `emit` prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from transpile.ir.dims import Dim
+from transpile.ir.types import TensorType
+from transpile.lower.stmt import Kernel
+
+BufferKind = Literal["weight", "input", "output", "temp"]
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A place in the module's one memory.
+
+    Attributes:
+        name: unique in the program; from the user's names, not yet a JS name.
+        type: dtype and shape of what lies there.
+        kind: weights come first in memory, at fixed offsets.
+        offset: in bytes, a multiple of 16; may depend on named dimensions.
+    """
+
+    name: str
+    type: TensorType
+    kind: BufferKind
+    offset: Dim
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output as the user sees it: its own name (any string) and its buffer."""
+
+    name: str
+    type: TensorType
+    buffer: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call of a run: `kernel` by name, `args` by buffer name in the kernel's order.
+
+    `formula` and `where` are of this call: kernels are shared between layers of one shape.
+    """
+
+    kernel: str
+    args: tuple[str, ...]
+    label: str
+    formula: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a target's part of the module consists of.
+
+    Attributes:
+        target: name of the target that it was lowered for.
+        weights: arrays by buffer name, in the layout that kernels read; buffers of kind "weight"
+            lie from offset 0 on, in this order.
+        dims: named dimensions, bound from the input shapes at each run.
+        memory: bytes of all buffers together.
+    """
+
+    name: str
+    origin: str
+    target: str
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    dims: tuple[str, ...]
+    buffers: tuple[Buffer, ...]
+    weights: dict[str, np.ndarray]
+    kernels: tuple[Kernel, ...]
+    calls: tuple[Call, ...]
+    weight_bytes: int
+    memory: Dim
+
+    def buffer(self, name: str) -> Buffer:
+        return next(b for b in self.buffers if b.name == name)
+
+    @property
+    def flops(self) -> Dim:
+        """Floating-point operations of one run."""
+        by_name = {k.name: k.flops for k in self.kernels}
+        total: Dim = 0
+        for call in self.calls:
+            total = total + by_name[call.kernel]
+        return total
