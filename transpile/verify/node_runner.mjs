@@ -1,0 +1,136 @@
+// Runs emitted modules for transpile.verify.node: one JSON request per line on stdin, one JSON
+// answer per line on stdout. Tensors travel as base64, large ones as files in the folder argv[2].
+import fs from 'node:fs';
+import path from 'node:path';
+import vm from 'node:vm';
+import { createInterface } from 'node:readline';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const FILE_BYTES = 1 << 20;
+const folder = process.argv[2];
+const require = createRequire(import.meta.url);
+const views = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array, bool: Uint8Array };
+
+// stdout carries answers only: what a module prints goes to stderr.
+const answer = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr);
+
+let files = 0;
+
+function decode(tensor) {
+  const bytes = tensor.file ? fs.readFileSync(tensor.file) : Buffer.from(tensor.base64, 'base64');
+  const copy = new Uint8Array(bytes);
+  return { data: new views[tensor.dtype](copy.buffer), shape: tensor.shape };
+}
+
+function encode(tensor) {
+  const { data, shape, dtype } = tensor;
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (bytes.length <= FILE_BYTES) {
+    return { dtype, shape, base64: bytes.toString('base64') };
+  }
+  const file = path.join(folder, 'out' + files++ + '.bin');
+  fs.writeFileSync(file, bytes);
+  return { dtype, shape, file };
+}
+
+function map(object, change) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
+}
+
+// A script either sets a global or declares a name that only later scripts can see.
+function runScript(text, file) {
+  const before = new Set(Object.keys(globalThis));
+  new vm.Script(text, { filename: file }).runInThisContext();
+  const added = Object.keys(globalThis).filter((key) => !before.has(key));
+  const declared = /^(?:const|let|var)\s+([\w$]+)\s*=/m.exec(text);
+  const names = declared ? [...added, declared[1]] : added;
+  const values = names.map((name) => new vm.Script(name).runInThisContext());
+  return values.find((value) => value && typeof value.load === 'function');
+}
+
+const modules = new Map();
+
+async function moduleAt(file, format) {
+  if (!modules.has(file)) {
+    if (format === 'cjs') modules.set(file, require(file));
+    else if (format === 'iife') modules.set(file, runScript(fs.readFileSync(file, 'utf8'), file));
+    else modules.set(file, await import(pathToFileURL(file).href));
+  }
+  return modules.get(file);
+}
+
+const models = new Map();
+
+async function modelAt(request) {
+  const key = request.path + '|' + request.target;
+  if (!models.has(key)) {
+    const module = await moduleAt(request.path, request.format);
+    const started = performance.now();
+    models.set(key, await module.load({ target: request.target }));
+    models.get(key).loadTime = performance.now() - started;
+  }
+  const model = models.get(key);
+  if (request.target !== 'auto' && model.target !== request.target) {
+    throw new Error('target ' + request.target + ' is not available here: ' +
+      JSON.stringify(model.skipped || []));
+  }
+  return model;
+}
+
+function describe(model) {
+  const { target, inputs, outputs, skipped } = model;
+  return { target, inputs, outputs, skipped: skipped || [] };
+}
+
+async function timed(model, inputs, request) {
+  const once = model.runSync && (model.target === 'js' || model.target === 'wasm')
+    ? () => model.runSync(inputs) : () => model.run(inputs);
+  const times = [];
+  const started = performance.now();
+  while (times.length < request.minRuns || performance.now() - started < request.milliseconds) {
+    const before = performance.now();
+    await once();
+    times.push(performance.now() - before);
+  }
+  return { times, loadTime: model.loadTime };
+}
+
+const handlers = {
+  async describe(request) {
+    return describe(await modelAt(request));
+  },
+  async run(request) {
+    const model = await modelAt(request);
+    return { outputs: map(await model.run(map(request.inputs, decode)), encode) };
+  },
+  async bench(request) {
+    const model = await modelAt(request);
+    return timed(model, map(request.inputs, decode), request);
+  },
+  async selfTest(request) {
+    return (await modelAt(request)).selfTest();
+  }
+};
+
+async function respond(line) {
+  let request = {};
+  try {
+    request = JSON.parse(line);
+    const result = await handlers[request.op](request);
+    return { id: request.id, result };
+  } catch (error) {
+    const known = error instanceof Error;
+    return { id: request.id, error: {
+      name: known ? error.name : 'thrown value',
+      message: known ? error.message : String(error),
+      stack: known ? error.stack : ''
+    } };
+  }
+}
+
+let queue = Promise.resolve();
+createInterface({ input: process.stdin }).on('line', (line) => {
+  queue = queue.then(() => respond(line)).then((result) => answer(JSON.stringify(result) + '\n'));
+}).on('close', () => queue.then(() => process.exit(0)));
