@@ -15,12 +15,16 @@ from transpile.ir.types import TensorType
 
 @dataclass(frozen=True)
 class Where:
-    """Where a node came from: `file:line`, the text of that line, and the layer's path."""
+    """Where a node came from: `file:line`, the text of that line, and the layer's path.
+
+    `part_of` names the composite op (softmax, ...) that a node was expanded from.
+    """
 
     file: str = ""
     line: int = 0
     text: str = ""
     scope: str = ""
+    part_of: str = ""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file else ""
