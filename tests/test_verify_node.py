@@ -50,7 +50,7 @@ def test_runs_each_format(host: NodeHost, format: str) -> None:
 def test_sizes_below_and_above_the_file_limit(host: NodeHost, size: int) -> None:
     x = np.linspace(-1, 1, size, dtype=np.float32)
     result = host.run(module(), {"x": x})["y"]
-    assert result.dtype == np.float32 and result.shape == (size,)
+    assert (result.dtype, result.shape) == (np.float32, (size,))
     np.testing.assert_array_equal(result, 2 * x)
 
 
@@ -120,7 +120,8 @@ def test_threads_get_their_own_results(host: NodeHost) -> None:
 
 def test_bench_counts_runs(host: NodeHost) -> None:
     result = host.bench(module(), {"x": [1.0]}, min_runs=4, milliseconds=0)
-    assert len(result["times"]) == 4 and result["loadTime"] >= 0
+    assert len(result["times"]) == 4
+    assert result["loadTime"] >= 0
 
 
 def test_a_missing_node_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

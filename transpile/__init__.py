@@ -1,0 +1,3 @@
+"""transpile: compiles Python models to one self-contained JavaScript module."""
+
+from __future__ import annotations

@@ -1,0 +1,124 @@
+"""What a build made: sizes, memory, work, and how well each target agreed with Python."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """How one target fared in verification.
+
+    Attributes:
+        runs: sets of inputs that were tried.
+        max_error: the largest absolute error of any output.
+        max_rel: the largest error relative to the largest magnitude of its output.
+        max_ulps: the largest error in float32 numbers.
+    """
+
+    runs: int
+    max_error: float
+    max_rel: float
+    max_ulps: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """The closing table of a build as data.
+
+    Attributes:
+        code_bytes: the module without its weights.
+        code_gzip: the same, compressed (gzip -9).
+        weight_bytes: the weights as numbers, before base64.
+        total_bytes: the whole file; `total_gzip` compressed.
+        memory: peak bytes of a run, weights included; text where it depends on named sizes.
+        flops: floating-point operations of a run, likewise.
+        kernels: distinct functions; `calls` of them in a run.
+        removed: nodes that each pass took away.
+        verified: by target; empty if verification was left out.
+        seconds: by stage.
+    """
+
+    name: str
+    targets: tuple[str, ...]
+    code_bytes: int
+    code_gzip: int
+    weight_bytes: int
+    total_bytes: int
+    total_gzip: int
+    memory: int | str
+    flops: int | str
+    kernels: int
+    calls: int
+    removed: Mapping[str, int] = field(default_factory=dict)
+    verified: Mapping[str, TargetResult] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        from dataclasses import asdict
+        return asdict(self)
+
+    def table(self, title: str = "") -> Table:
+        """The closing table, for `rich.print`."""
+        from rich.table import Table
+        table = Table(title=title or self.name, show_header=False, title_justify="left")
+        table.add_column(style="bold")
+        table.add_column()
+        for label, text in self.rows():
+            table.add_row(label, text)
+        return table
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Labels and values of the table."""
+        removed = ", ".join(f"{name} {count}" for name, count in self.removed.items() if count)
+        rows = [
+            ("code", f"{size(self.code_bytes)}, {size(self.code_gzip)} gzip"),
+            ("weights", size(self.weight_bytes)),
+            ("file", f"{size(self.total_bytes)}, {size(self.total_gzip)} gzip"),
+            ("peak memory", size(self.memory)),
+            ("work", f"{count(self.flops)}FLOP a run"),
+            ("kernels", f"{self.kernels}, called {self.calls} times"),
+            ("nodes removed", removed or "none"),
+        ]
+        rows += [(f"verified {name}", _verdict(result)) for name, result in self.verified.items()]
+        if not self.verified:
+            rows.append(("verified", "no"))
+        return [*rows, ("seconds", _times(self.seconds))]
+
+
+def gzip_size(text: str) -> int:
+    """Bytes of `text` under gzip -9."""
+    return len(gzip.compress(text.encode(), 9, mtime=0))
+
+
+def size(value: int | str) -> str:
+    """Bytes for people: 512 B, 1.5 kB; an expression in named sizes stays one."""
+    return f"{value} B" if isinstance(value, str) else f"{count(value)}B"
+
+
+def count(value: int | str) -> str:
+    """A number with a metric prefix and a space before the unit to come."""
+    if isinstance(value, str):
+        return f"{value} "
+    for factor, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}" if value < 1000 * factor else (
+                f"{value // factor} {prefix}")
+    return f"{value} "
+
+
+def _verdict(result: TargetResult) -> str:
+    return (f"{result.runs} runs, largest error {result.max_error:.2g} "
+            f"({result.max_rel:.2g} relative, {result.max_ulps} ulps)")
+
+
+def _times(seconds: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items())
+    return f"{sum(seconds.values()):.2f}" + (f" ({parts})" if parts else "")

@@ -1,0 +1,137 @@
+"""Inputs to verify with: seeded random ones at several sizes, and those that the user gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from transpile.errors import ShapeError, SourceError
+from transpile.ir.dims import Dim, evaluate
+from transpile.ir.graph import Graph, Node
+
+Inputs = dict[str, np.ndarray]
+Ranges = Mapping[str, tuple[float | None, float | None]]
+
+SIZES = (3, 1, 6)
+"""Sizes tried for named dimensions: odd, the broadcasting trap, and one past a tile of four."""
+
+_VIEWS = {"cast", "reshape", "transpose", "broadcast_to", "slice"}
+_INDEXED = {"take": 0, "embedding": 1, "take_along_axis": 0, "gather_nd": 0}
+
+
+def random_inputs(graph: Graph, ranges: Ranges | None = None, seed: int = 0
+                  ) -> Iterator[Inputs]:
+    """One set of inputs per entry of `SIZES`, or a single set if no dimension is named.
+
+    Several named dimensions get different sizes, so that a mix-up shows. Floats are normal where
+    no range is given; integers that index a table stay inside of it.
+    """
+    names = graph.dim_names
+    rounds = len(SIZES) if names else 1
+    for turn in range(rounds):
+        sizes = {name: _size(turn, place) for place, name in enumerate(names)}
+        rng = np.random.default_rng([seed, turn])
+        yield {node.name: _draw(rng, node, sizes, (ranges or {}).get(node.name, (None, None)),
+                                _table_size(graph, node, sizes)) for node in graph.inputs}
+
+
+def _size(turn: int, place: int) -> int:
+    """1 for all names in the second turn; else distinct sizes that the same factor scales."""
+    return SIZES[turn] if turn == 1 else SIZES[turn] + 2 * place
+
+
+def _draw(rng: np.random.Generator, node: Node, sizes: Mapping[str, int],
+          limits: tuple[float | None, float | None], table: int | None) -> np.ndarray:
+    shape = tuple(evaluate(d, sizes) for d in node.shape)
+    low, high = limits
+    if node.dtype == "bool":
+        return rng.random(shape) < 0.5
+    if node.dtype == "float32":
+        if low is None and high is None:
+            return rng.standard_normal(shape).astype(np.float32)
+        low = high - 1.0 if low is None and high is not None else low
+        return rng.uniform(low, low + 1.0 if high is None else high, shape).astype(np.float32)
+    top = table or (256 if node.dtype == "uint8" else 10)
+    first = int(low) if low is not None else 0
+    last = int(high) if high is not None else max(top - 1, first)
+    return rng.integers(first, last + 1, shape).astype(node.dtype)
+
+
+def _table_size(graph: Graph, node: Node, sizes: Mapping[str, int]) -> int | None:
+    """The smallest table that the integer input indexes, followed through views."""
+    if node.dtype == "float32":
+        return None
+    found: list[int] = []
+    pending, seen = [node], {node}
+    while pending:
+        current = pending.pop()
+        for user in graph.users[current]:
+            size = _indexed(user, current)
+            if size is not None:
+                found.append(evaluate(size, sizes))
+            elif user.op in _VIEWS and user not in seen:
+                seen.add(user)
+                pending.append(user)
+    return min(found, default=None)
+
+
+def _indexed(user: Node, indices: Node) -> Dim | None:
+    place = _INDEXED.get(user.op)
+    if place is None or user.inputs[place] is indices:
+        return None
+    table = user.inputs[place]
+    axis = user.attrs.get("axis", 0)
+    if user.op == "gather_nd":
+        return min((d for d in table.shape if isinstance(d, int)), default=1)
+    size: Dim = table.shape[axis]
+    return size
+
+
+def given_inputs(graph: Graph, samples: object) -> Iterator[Inputs]:
+    """Sets of inputs from a mapping of arrays, a sequence of mappings, or a path of an `.npz`.
+
+    Raises:
+        SourceError: the file cannot be read.
+        ShapeError: an input is missing, unknown, or has the wrong shape.
+    """
+    if samples is None:
+        return
+    many = samples if isinstance(samples, Sequence) and not isinstance(samples, str) else [samples]
+    for sample in many:
+        arrays = read_npz(sample) if isinstance(sample, (str, os.PathLike)) else sample
+        if not isinstance(arrays, Mapping):
+            raise ShapeError(f"a sample is a {type(sample).__name__}",
+                             fix="give {name: array}, a list of them, or the path of an .npz")
+        yield _checked(graph, arrays)
+
+
+def read_npz(path: str | os.PathLike[str]) -> Inputs:
+    """The arrays of an `.npz` by name."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file) if isinstance(file, np.lib.npyio.NpzFile) else {"": file}
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} is not a readable .npz file", why=str(error),
+                          fix="save it with numpy.savez(path, input_name=array)") from None
+
+
+def _checked(graph: Graph, arrays: Mapping[str, Any]) -> Inputs:
+    from transpile.ir.interpret import bind_dims
+    known = [node.name for node in graph.inputs]
+    unknown = sorted(set(arrays) - set(known))
+    if unknown:
+        raise ShapeError(f"the sample has {', '.join(unknown)}, which is no input",
+                         why=f"the inputs are {', '.join(known)}")
+    bind_dims(graph, arrays)
+    return {name: np.asarray(arrays[name]) for name in known}
+
+
+def first_inputs(graph: Graph, ranges: Ranges | None = None, samples: object = None) -> Inputs:
+    """The first given sample, or else the first random one."""
+    for sample in islice(given_inputs(graph, samples), 1):
+        return sample
+    return next(random_inputs(graph, ranges))
