@@ -1,0 +1,157 @@
+"""Convolutions in PyTorch's layout: x `[N, C, *S]`, weight `[O, C/groups, *K]`.
+
+Inside, images are channels-last and kernels `[*K, C/groups, O]`; the layout pass moves the
+transposes between neighbours away.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from transpile.errors import ShapeError
+from transpile.ops.composite import Value, apply, composite, floating, static
+from transpile.ops.registry import sample
+from transpile.ops.window import (
+    Padding,
+    Spatial,
+    channels_first,
+    channels_last,
+    check_image,
+    pad_spatial,
+    padding_pairs,
+    spatial,
+    windows,
+)
+
+
+def _check_channels(name: str, channels: Value, expected: int, groups: int, outputs: int) -> None:
+    if channels != expected:
+        raise ShapeError(f"{name}: the input has {channels} channels, the weight and "
+                         f"groups={groups} ask for {expected}")
+    if outputs % groups:
+        raise ShapeError(f"{name}: {outputs} output channels do not divide into {groups} groups")
+
+
+def _conv(x: Value, weight: Value, bias: Value | None = None, *, rank: int, stride: Spatial = 1,
+          padding: Padding = 0, dilation: Spatial = 1, groups: int = 1) -> Value:
+    name = f"conv{rank}d"
+    check_image(x, name, rank)
+    check_image(weight, f"the weight of {name}", rank)
+    outputs, inputs, *kernel = (static(d, name) for d in weight.shape)
+    _check_channels(name, x.shape[1], inputs * groups, groups, outputs)
+    stride, dilation = spatial(stride, rank, "stride"), spatial(dilation, rank, "dilation")
+    image = pad_spatial(channels_last(x), padding_pairs(padding, kernel, stride, dilation))
+    taps = weight.transpose((*range(2, rank + 2), 1, 0))
+    y = apply("conv", image, taps, stride=stride, dilation=dilation, groups=groups)
+    return channels_first(y if bias is None else y + bias)
+
+
+def _conv_transpose(x: Value, weight: Value, bias: Value | None = None, *, rank: int,
+                    stride: Spatial = 1, padding: Spatial = 0, output_padding: Spatial = 0,
+                    dilation: Spatial = 1, groups: int = 1) -> Value:
+    name = f"conv_transpose{rank}d"
+    check_image(x, name, rank)
+    check_image(weight, f"the weight of {name}", rank)
+    inputs, outputs, *kernel = (static(d, name) for d in weight.shape)
+    _check_channels(name, x.shape[1], inputs, groups, inputs)
+    stride, dilation = spatial(stride, rank, "stride"), spatial(dilation, rank, "dilation")
+    padding = spatial(padding, rank, "padding")
+    extra = spatial(output_padding, rank, "output_padding")
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    pairs = tuple((r - p, r - p + e) for r, p, e in zip(reach, padding, extra, strict=True))
+    image = channels_last(x)
+    if any(s != 1 for s in stride):
+        image = apply("dilate", image, factors=(1, *stride, 1))
+    taps = _flipped(weight, inputs, outputs, tuple(kernel), groups)
+    y = apply("conv", pad_spatial(image, pairs), taps, stride=(1,) * rank, dilation=dilation,
+              groups=groups)
+    return channels_first(y if bias is None else y + bias)
+
+
+def _flipped(weight: Value, inputs: int, outputs: int, kernel: tuple[int, ...],
+             groups: int) -> Value:
+    """`[I, O/groups, *K]` as `[*K, I/groups, O]`, each window turned round."""
+    rank = len(kernel)
+    turned = apply("slice", weight, starts=(0, 0, *(k - 1 for k in kernel)),
+                   sizes=(inputs, outputs, *kernel), steps=(1, 1, *(-1 for _ in kernel)))
+    split = turned.reshape((groups, inputs // groups, outputs, *kernel))
+    return split.transpose((*range(3, rank + 3), 1, 0, 2)).reshape(
+        (*kernel, inputs // groups, groups * outputs))
+
+
+def conv(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *,
+         stride: Spatial = 1, padding: Padding = 0, dilation: Spatial = 1,
+         groups: int = 1) -> np.ndarray:
+    """Cross-correlation with groups, strides, padding and dilation."""
+    x, (outputs, inputs, *kernel) = floating(x), weight.shape
+    rank = len(kernel)
+    stride, dilation = spatial(stride, rank, "stride"), spatial(dilation, rank, "dilation")
+    pairs = padding_pairs(padding, kernel, stride, dilation)
+    view = windows(np.pad(x, ((0, 0), (0, 0), *pairs)), kernel, stride, dilation)
+    y = _depthwise(view, weight) if inputs == 1 and outputs == groups else _grouped(
+        view, weight, groups)
+    return y if bias is None else y + bias.reshape((-1,) + (1,) * rank)
+
+
+def _depthwise(view: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    rank = weight.ndim - 2
+    total = np.zeros(view.shape[:rank + 2], np.result_type(view, weight))
+    for tap in np.ndindex(*weight.shape[2:]):
+        total += view[(..., *tap)] * weight[(slice(None), 0, *tap)].reshape((-1,) + (1,) * rank)
+    return total
+
+
+def _grouped(view: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """One matrix product for each group, over the windows laid out as columns."""
+    rank = weight.ndim - 2
+    batch, _, *shape = view.shape
+    size = shape[:rank]
+    columns = np.moveaxis(view, 1, rank + 1).reshape(
+        batch, int(np.prod(size)), groups, -1)      # N, positions, g, C/g * K
+    taps = weight.reshape(groups, weight.shape[0] // groups, -1)
+    y = np.einsum("npgk,gok->ngop", columns, taps, optimize=True) if groups > 1 else (
+        taps[0] @ columns[:, :, 0].transpose(0, 2, 1))[:, None]
+    return np.asarray(y.reshape(batch, weight.shape[0], *size))
+
+
+def conv_transpose(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *,
+                   stride: Spatial = 1, padding: Spatial = 0, output_padding: Spatial = 0,
+                   dilation: Spatial = 1, groups: int = 1) -> np.ndarray:
+    """The gradient of conv by its input: every input element adds a scaled kernel."""
+    x, (inputs, outputs, *kernel) = floating(x), weight.shape
+    rank = len(kernel)
+    stride, dilation = spatial(stride, rank, "stride"), spatial(dilation, rank, "dilation")
+    padding, extra = spatial(padding, rank, ""), spatial(output_padding, rank, "")
+    full = [(n - 1) * s + d * (k - 1) + 1 + e for n, s, d, k, e in
+            zip(x.shape[2:], stride, dilation, kernel, extra, strict=True)]
+    y = np.zeros((x.shape[0], groups, outputs, *full), np.result_type(x, weight))
+    parts = x.reshape(x.shape[0], groups, inputs // groups, *x.shape[2:])
+    taps = weight.reshape(groups, inputs // groups, outputs, *kernel)
+    for tap in np.ndindex(*kernel):
+        at = [slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in
+              zip(tap, dilation, x.shape[2:], stride, strict=True)]
+        y[(..., *at)] += np.einsum("ngi...,gio->ngo...", parts, taps[(..., *tap)])
+    y = y.reshape(x.shape[0], groups * outputs, *full)
+    y = y[(..., *(slice(p, n - p) for p, n in zip(padding, full, strict=True)))]
+    return y if bias is None else y + bias.reshape((-1,) + (1,) * rank)
+
+
+composite("conv1d", partial(_conv, rank=1), conv, [
+    sample("float32[2,3,8]", "float32[4,3,3]", "float32[4]", padding=1),
+    sample("float32[1,4,9]", "float32[4,2,3]", stride=2, dilation=2, groups=2)])
+composite("conv2d", partial(_conv, rank=2), conv, [
+    sample("float32[2,3,6,5]", "float32[4,3,3,3]", "float32[4]"),
+    sample("float32[1,4,7,7]", "float32[4,1,3,3]", stride=(2, 2), padding=(1, 1), groups=4),
+    sample("float32[1,4,6,6]", "float32[6,2,3,2]", "float32[6]", padding="same", dilation=2,
+           groups=2),
+    sample("float32[1,2,5,5]", "float32[3,2,1,1]", padding=((1, 0), (0, 2)))])
+composite("conv_transpose1d", partial(_conv_transpose, rank=1), conv_transpose, [
+    sample("float32[2,4,5]", "float32[4,3,3]", "float32[3]", stride=2, padding=1,
+           output_padding=1)])
+composite("conv_transpose2d", partial(_conv_transpose, rank=2), conv_transpose, [
+    sample("float32[1,3,4,4]", "float32[3,2,3,3]", "float32[2]"),
+    sample("float32[1,4,3,4]", "float32[4,2,2,3]", stride=(2, 3), padding=(0, 2), groups=2),
+    sample("float32[1,2,5,4]", "float32[2,2,3,3]", padding=3, dilation=2, stride=2,
+           output_padding=1)])
