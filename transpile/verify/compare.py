@@ -96,7 +96,8 @@ def ulps(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
     def ordered(a: np.ndarray) -> np.ndarray:
         bits = np.ascontiguousarray(a, np.float32).view(np.int32).astype(np.int64)
         return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    return np.abs(ordered(got) - ordered(expected))
+    distance: np.ndarray = np.abs(ordered(got) - ordered(expected))
+    return distance
 
 
 def compare(got: np.ndarray, expected: np.ndarray, allowed: Tolerance,

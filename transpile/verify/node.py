@@ -111,7 +111,8 @@ class NodeHost:
 
     def describe(self, source: str, target: str = "js", format: str = "esm") -> dict[str, Any]:
         """The module's `target`, `inputs`, `outputs` and `skipped`."""
-        return self._on_module("describe", source, target, format)
+        result: dict[str, Any] = self._on_module("describe", source, target, format)
+        return result
 
     def run(self, source: str, inputs: Mapping[str, object], target: str = "js",
             format: str = "esm") -> dict[str, np.ndarray]:
@@ -128,8 +129,9 @@ class NodeHost:
               format: str = "esm", *, min_runs: int = 5, milliseconds: float = 500.0
               ) -> dict[str, Any]:
         """`{"times": [ms of each run], "loadTime": ms}` of a module."""
-        return self._on_module("bench", source, target, format, inputs, minRuns=min_runs,
-                               milliseconds=milliseconds)
+        result: dict[str, Any] = self._on_module(
+            "bench", source, target, format, inputs, minRuns=min_runs, milliseconds=milliseconds)
+        return result
 
     def self_test(self, source: str, target: str = "js", format: str = "esm") -> Any:
         """What the module's own `selfTest()` says."""

@@ -51,14 +51,20 @@ def _draw(rng: np.random.Generator, node: Node, sizes: Mapping[str, int],
     if node.dtype == "bool":
         return rng.random(shape) < 0.5
     if node.dtype == "float32":
-        if low is None and high is None:
-            return rng.standard_normal(shape).astype(np.float32)
-        low = high - 1.0 if low is None and high is not None else low
-        return rng.uniform(low, low + 1.0 if high is None else high, shape).astype(np.float32)
+        return _draw_floats(rng, shape, low, high)
     top = table or (256 if node.dtype == "uint8" else 10)
     first = int(low) if low is not None else 0
     last = int(high) if high is not None else max(top - 1, first)
     return rng.integers(first, last + 1, shape).astype(node.dtype)
+
+
+def _draw_floats(rng: np.random.Generator, shape: tuple[int, ...], low: float | None,
+                 high: float | None) -> np.ndarray:
+    if low is None and high is None:
+        return rng.standard_normal(shape).astype(np.float32)
+    first = low if low is not None else (high or 0.0) - 1.0
+    last = high if high is not None else first + 1.0
+    return rng.uniform(first, last, shape).astype(np.float32)
 
 
 def _table_size(graph: Graph, node: Node, sizes: Mapping[str, int]) -> int | None:

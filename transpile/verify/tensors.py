@@ -46,4 +46,5 @@ def _decode(tensor: Mapping[str, Any]) -> np.ndarray:
         path.unlink()
     else:
         data = base64.b64decode(tensor["base64"])
-    return np.frombuffer(data, tensor["dtype"]).reshape(tensor["shape"]).copy()
+    array: np.ndarray = np.frombuffer(data, tensor["dtype"]).reshape(tensor["shape"])
+    return array.copy()
