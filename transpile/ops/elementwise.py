@@ -98,6 +98,8 @@ def elementwise(name: str, function: Callable[..., np.ndarray], rule: Rule, *sam
         values = [cast(x(*broadcast_index(index, x.type.shape)), kind) for x in operands]
         if integer and kind != "float32":
             return values[0] if integer == "same" else Const(False, "bool")
+        if kind == "uint8" and not result:  # wraps only where it is cast back
+            return cast(call(name, *(cast(v, "int32") for v in values)), kind)
         return call(BOOLEAN[name] if kind == "bool" and name in BOOLEAN else name, *values)
 
     reference.__doc__ = (function.__doc__ or "").strip().split("\n")[0] or name
