@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BUILD  ?= build
 TORCH  ?= torch==2.13.0
-PYTEST ?= -n auto
+PYTEST ?= -n auto --dist loadfile
 
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet

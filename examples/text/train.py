@@ -60,7 +60,7 @@ def snippet(text: str, rng: random.Random) -> str:
 
 
 def snippets(part: int, count: int) -> tuple[Tensor, Tensor]:
-    """`count` snippets of each language as codes [n, 64] and labels [n]; every 5th file is part 1."""
+    """`count` snippets per language: codes [n, 64], labels [n]. Every fifth file is of part 1."""
     rng = random.Random(part)
     codes, labels = [], []
     for label, language in enumerate(LANGUAGES):

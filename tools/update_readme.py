@@ -1,0 +1,77 @@
+"""Renews the generated part of README.md from the tables: `python tools/update_readme.py`.
+
+`--check` writes nothing and ends with 1 if something would change.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+BEGIN = "<!-- begin: supported, written by tools/update_readme.py -->\n"
+END = "<!-- end: supported -->\n"
+
+
+def _dotted(function: Callable[..., Any]) -> str:
+    module = function.__module__.removeprefix("numpy").removeprefix(".")
+    public = getattr(np, module, None) if module and not module.startswith("_") else None
+    return f"{module}.{function.__name__}" if public is not None else function.__name__
+
+
+def _functions(table: Mapping[Callable[..., Any], Any]) -> list[str]:
+    return sorted({_dotted(function) for function in table})
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
+
+
+def rows() -> list[tuple[str, str]]:
+    """Group and names, from the front end's tables and `transpile.nn`."""
+    from transpile import nn
+    from transpile.frontends.numpy_contract import CONTRACTIONS
+    from transpile.frontends.numpy_elementwise import ELEMENTWISE
+    from transpile.frontends.numpy_reduce import REDUCTIONS
+    from transpile.frontends.numpy_shape import SHAPES
+    from transpile.frontends.numpy_ufuncs import UFUNCS
+    public = [n for n in nn.__all__ if callable(getattr(nn, n))]
+    return [
+        ("NumPy, elementwise", _listed(sorted({*UFUNCS, *_functions(ELEMENTWISE)}))),
+        ("NumPy, products", _listed(_functions(CONTRACTIONS))),
+        ("NumPy, reductions", _listed(_functions(REDUCTIONS))),
+        ("NumPy, shapes and indices", _listed(_functions(SHAPES))),
+        ("`transpile.nn`, functions", _listed(sorted(n for n in public if n[0].islower()))),
+        ("`transpile.nn`, layers", _listed(sorted(n for n in public if n[0].isupper()))),
+    ]
+
+
+def table() -> str:
+    """The Markdown table."""
+    lines = ["| | |", "|---|---|", *(f"| {group} | {names} |" for group, names in rows())]
+    return "\n".join(lines) + "\n"
+
+
+def renewed(text: str) -> str:
+    """`text` with the generated part replaced."""
+    head, rest = text.split(BEGIN)
+    _, tail = rest.split(END)
+    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+
+
+def main() -> int:
+    """Write or check."""
+    old = README.read_text(encoding="utf-8")
+    new = renewed(old)
+    if "--check" in sys.argv:
+        return int(old != new)
+    README.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
