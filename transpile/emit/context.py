@@ -1,0 +1,178 @@
+"""What the module template is filled with."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from transpile.emit.bind import binders
+from transpile.emit.golden import SAMPLES, Golden, golden_inputs, input_range
+from transpile.emit.layout import (
+    ARRAYS,
+    VIEWS,
+    element_offset,
+    js_dim,
+    memory_table,
+    shape_list,
+    shape_metadata,
+    views_needed,
+)
+from transpile.emit.names import Namespace, comment_text, js_key, js_member, js_string
+from transpile.emit.options import EmitOptions, KernelPrinter
+from transpile.emit.runtime import declarations, inline, words
+from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
+from transpile.ir.dims import Dim, evaluate
+from transpile.program import Call, Port, Program
+
+import numpy as np
+
+OWN_NAMES = """inputs outputs createHeap bindDims plan setWeights weights compute load predict shared
+heap trace bytes buffer options target reuse onProgress last bytes old given values result f32 i32 u8 label kernel steps data""".split()
+"""Names that the template uses."""
+
+GOLDEN_NUMBERS = 16
+"""Up to so many golden inputs stand in the code as numbers; more come from the generator."""
+
+
+class Context:
+    """Names and texts for one program; `values()` is the template's input."""
+
+    def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter) -> None:
+        self.program, self.options, self.printer = program, options, printer
+        self.names = Namespace([*OWN_NAMES, *declarations()])
+        self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
+        self.buffers = {b.name: b for b in program.buffers}
+        wanted = options.global_name or program.name
+        self.global_name = Namespace(OWN_NAMES).get(wanted)
+
+    def dim_name(self, name: str) -> str:
+        """The JS variable of a named dimension."""
+        return self.names.get(name, ("dim", name))
+
+    def js(self, value: Dim) -> str:
+        return js_dim(value, self.dim_name)
+
+    def values(self) -> dict[str, Any]:
+        """Everything that `module.js.j2` names."""
+        program = self.program
+        kernels = [self.kernel(k) for k in program.kernels]
+        values = {
+            "inputs": [self.port(p) for p in program.inputs],
+            "outputs": [self.port(p) for p in program.outputs],
+            "dims": self.dims, "target": program.target, "kernels": kernels,
+            "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
+            "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
+            **self.compute(),
+        }
+        values["runtime"] = self.runtime(values)
+        return values
+
+    def port(self, port: Port) -> dict[str, str]:
+        """An input or output: its metadata, and where it lies."""
+        return {"key": js_string(port.name), "prop": js_key(port.name),
+                "member": js_member(port.name), "dtype": port.type.dtype,
+                "view": VIEWS[port.type.dtype], "meta": shape_metadata(port.type),
+                "at": self.js(element_offset(self.buffers[port.buffer])),
+                "size": self.js(port.type.size), "shape": shape_list(port.type, self.dim_name)}
+
+    def kernel(self, kernel: Any) -> dict[str, Any]:
+        """A kernel's function and the comment above it."""
+        name = self.names.get(kernel.name, ("kernel", kernel.name))
+        local = Namespace([*self.dims, *ARRAYS, name])
+        source = self.printer(kernel, name, [local.fresh(a.name) for a in kernel.args])
+        formula, where = comment_text(kernel.formula), comment_text(kernel.where)
+        return {"source": source.rstrip() + "\n",
+                "comment": [f"{formula:60}  {where}".strip()] if formula or where else []}
+
+    def call(self, call: Call) -> dict[str, Any]:
+        """A line of `compute`, and for a debug build what it wrote."""
+        kernel = next(k for k in self.program.kernels if k.name == call.kernel)
+        offsets = [self.js(element_offset(self.buffers[a])) for a in call.args]
+        dims = [self.dim_name(d) for d in kernel.dims]
+        name = self.names.get(kernel.name, ("kernel", kernel.name))
+        shared = sum(c.kernel == call.kernel for c in self.program.calls) > 1
+        comment = comment_text(call.formula if shared and call.formula else call.label)
+        written = [b for b, a in zip(call.args, kernel.args, strict=True) if a.written]
+        return {"line": f"{name}({', '.join(['heap', *offsets, *dims])});",
+                "comment": "" if comment == name else comment,
+                "traces": [self.trace(call, b) for b in written] if self.options.debug else []}
+
+    def trace(self, call: Call, name: str) -> str:
+        buffer = self.buffers[name]
+        return ", ".join([js_string(call.label), js_string(call.kernel), js_string(name),
+                          js_string(buffer.type.dtype), f"heap.{VIEWS[buffer.type.dtype]}",
+                          self.js(element_offset(buffer)), shape_list(buffer.type, self.dim_name)])
+
+    def compute(self) -> dict[str, str]:
+        trace = ["trace"] if self.options.debug else []
+        return {"compute_params": ", ".join(["heap", *self.dims, *trace]),
+                "compute_args": ", ".join(["heap", *self.dims, *trace])}
+
+    def memory(self) -> dict[str, Any]:
+        """Sizes, views, and the table of buffers."""
+        program = self.program
+        views = views_needed(program, base64=bool(program.weights) and not is_literal(program))
+        smallest = evaluate(program.memory, dict.fromkeys(program.dims, 1))
+        return {"memory": self.js(program.memory), "memory_text": comment_text(str(program.memory)),
+                "memory_rows": [comment_text(r) for r in memory_table(program)],
+                "heap_views": ", ".join(f"{v}: new {ARRAYS[v]}(buffer)" for v in views),
+                "any_view": views[0], "first_bytes": max(16, -(-smallest // 16) * 16)}
+
+    def weights(self) -> dict[str, Any]:
+        """The weights as lines of numbers, or the length of their base64."""
+        program = self.program
+        lines = []
+        for name, array in program.weights.items() if is_literal(program) else ():
+            buffer = self.buffers[name]
+            view = VIEWS[buffer.type.dtype]
+            lines.append(f"{view}.set([{number_list(array)}], {element_offset(buffer)});"
+                         f"  // {comment_text(f'{name} {buffer.type}')}")
+        size = 0 if is_literal(program) else program.weight_bytes
+        return {"weight_lines": lines, "placeholder": PLACEHOLDER,
+                "weight_bytes": program.weight_bytes, "base64_length": -(-size // 3) * 4}
+
+    def binding(self) -> dict[str, Any]:
+        """How dimensions follow from the shapes of the inputs."""
+        shapes = [f"values[{i}].shape" for i in range(len(self.program.inputs))]
+        found = binders(self.program.dims, self.program.inputs, shapes, self.dim_name)
+        return {"binders": list(zip(self.dims, found, strict=True))}
+
+    def golden(self) -> dict[str, Any] | None:
+        """What `selfTest` runs on, as numbers or as a recipe, and what it compares."""
+        golden = self.options.golden
+        if golden is None:
+            return None
+        samples = [_sample(p.name, golden.outputs[p.name]) for p in self.program.outputs]
+        return {"inputs": self._golden_inputs(golden), "samples": samples,
+                "rtol": number(golden.rtol), "atol": number(golden.atol)}
+
+    def _golden_inputs(self, golden: Golden) -> str:
+        ports = self.program.inputs
+        values = golden_inputs(ports, golden.seed, golden.dims, golden.ranges)
+        if sum(v.size for v in values.values()) <= GOLDEN_NUMBERS:
+            return "{ " + ", ".join(f"{js_key(n)}: {_nested(v)}" for n, v in values.items()) + " }"
+        return f"goldenInputs({golden.seed}, [{', '.join(self._spec(p, golden) for p in ports)}])"
+
+    def _spec(self, port: Port, golden: Golden) -> str:
+        low, high = input_range(port, golden.ranges)
+        shape = [evaluate(d, dict(golden.dims)) for d in port.type.shape]
+        whole = [] if port.type.dtype == "float32" else ["true"]
+        return f"[{', '.join([js_string(port.name), str(shape), number(low), number(high), *whole])}]"
+
+    def runtime(self, values: dict[str, Any]) -> str:
+        """The runtime functions that this module reaches."""
+        from transpile.emit.module import render
+        code = render("module.js.j2", **{**values, "runtime": ""})
+        return inline(words(code))
+
+
+def _sample(name: str, output: np.ndarray) -> str:
+    flat = np.ravel(output)
+    stride = max(1, -(-flat.size // SAMPLES))
+    return f"[{js_string(name)}, {stride}, [{number_list(flat[::stride])}]]"
+
+
+def _nested(value: np.ndarray) -> str:
+    if value.ndim == 0:
+        return number(value)
+    return "[" + ", ".join(map(_nested, value)) + "]"

@@ -1,0 +1,58 @@
+"""TypeScript declarations with the literal names and shapes of a model."""
+
+from __future__ import annotations
+
+import json
+
+from transpile.emit.options import EmitOptions
+from transpile.ir.types import TensorType
+from transpile.program import Port, Program
+
+ARRAYS = {"float32": "Float32Array", "int32": "Int32Array", "uint8": "Uint8Array",
+          "bool": "Uint8Array"}
+
+SCALARS = {"float32": "number", "int32": "number", "uint8": "number", "bool": "boolean | number"}
+
+
+def _string(text: str) -> str:
+    return json.dumps(text)
+
+
+def _shape(type_: TensorType) -> str:
+    return "[" + ", ".join(str(d) if isinstance(d, int) else _string(str(d))
+                           for d in type_.shape) + "]"
+
+
+def _lengths(type_: TensorType) -> str:
+    return "[" + ", ".join(str(d) if isinstance(d, int) else "number" for d in type_.shape) + "]"
+
+
+def _input(port: Port) -> str:
+    array, scalar = ARRAYS[port.type.dtype], SCALARS[port.type.dtype]
+    arrays = f"{array} | Float64Array" if port.type.dtype == "float32" else array
+    return (f"  /** {port.type.dtype}{_shape(port.type)} */\n".replace("*/", "", 0)
+            + f"  {_string(port.name)}: Value<{arrays}, {scalar}>;\n")
+
+
+def _output(port: Port) -> str:
+    return (f"  {_string(port.name)}: {{ data: {ARRAYS[port.type.dtype]}; "
+            f"shape: {_lengths(port.type)}; dtype: \"{port.type.dtype}\" }};\n")
+
+
+def _metadata(port: Port) -> str:
+    return (f"{{ name: {_string(port.name)}; dtype: \"{port.type.dtype}\"; "
+            f"shape: {_shape(port.type)} }}")
+
+
+def declarations(program: Program, options: EmitOptions, global_name: str) -> str:
+    """The `.d.ts` of a module; of an iife or page: of its global."""
+    from transpile.emit.module import render
+    bare = "Inputs"
+    if len(program.inputs) == 1:
+        bare += f" | Inputs[{_string(program.inputs[0].name)}]"
+    return render("module.d.ts.j2", inputs="".join(map(_input, program.inputs)),
+                  outputs="".join(map(_output, program.outputs)), given=bare,
+                  input_list=", ".join(map(_metadata, program.inputs)),
+                  output_list=", ".join(map(_metadata, program.outputs)),
+                  target=program.target, debug=options.debug, global_name=global_name,
+                  is_global=options.format in ("iife", "html"))

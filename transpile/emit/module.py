@@ -1,0 +1,104 @@
+"""Assembles an emitted module: header, memory plan, weights, kernels, load and run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from transpile.emit.names import comment_text
+from transpile.emit.options import EmitOptions, EmittedModule, KernelPrinter
+from transpile.emit.weights import PLACEHOLDER, base64_chunks, is_literal, weight_bytes
+from transpile.errors import InternalError, UnsupportedError
+from transpile.program import Program
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def emit_module(programs: Sequence[Program], options: EmitOptions | None = None) -> EmittedModule:
+    """Print `programs`, one per target, as one JavaScript module.
+
+    Raises:
+        InternalError: a program breaks what the module relies on.
+        UnsupportedError: more than one target, or an input shape leaves a dimension unknown.
+    """
+    from transpile.emit.context import Context
+    options = options or EmitOptions()
+    if len(programs) != 1:
+        raise UnsupportedError(f"a module holds one target, not {len(programs)}")
+    program = programs[0]
+    context = Context(program, options, _printer(program.target, options.printers))
+    body = render("module.js.j2", **context.values())
+    skeleton = _finish(header(program, options) + body, context.global_name, options)
+    chunks = [] if is_literal(program) else base64_chunks(weight_bytes(program))
+    return _assemble(program, options, context, skeleton, chunks)
+
+
+def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: str,
+              chunks: Sequence[str]) -> EmittedModule:
+    from transpile.emit.dts import declarations
+    from transpile.emit.page import page
+    code = skeleton.replace(PLACEHOLDER, ",\n".join(f"'{c}'" for c in chunks))
+    if options.format == "html":
+        code = page(program, options, context.global_name, code)
+    if not code.isascii():
+        raise InternalError("the emitted module is not pure ASCII")
+    return EmittedModule(code, declarations(program, options, context.global_name),
+                         program.weight_bytes, skeleton.replace(PLACEHOLDER, ""),
+                         context.global_name)
+
+
+def _printer(target: str, given: Mapping[str, KernelPrinter]) -> KernelPrinter:
+    if target in given:
+        return given[target]
+    from importlib import import_module
+    printer: KernelPrinter = import_module(f"transpile.targets.{target}").print_kernel
+    return printer
+
+
+def header(program: Program, options: EmitOptions) -> str:
+    """The comment at the top; kept by minifiers."""
+    def ports(which: Sequence[Any]) -> str:
+        return ", ".join(f"{p.name}: {p.type}" for p in which)
+
+    made = f"by transpile {options.version}".rstrip()
+    rows = [("", f"{program.name}: made {made}; build it again instead of editing it."),
+            ("source", options.source or program.origin), ("inputs", ports(program.inputs)),
+            ("outputs", ports(program.outputs)), ("targets", program.target),
+            ("licence", options.licence), ("content", options.content_hash)]
+    return "".join(f"// {comment_text(f'{label:9}{text}' if label else text)}\n"
+                   for label, text in rows if text) + "\n"
+
+
+def _finish(code: str, global_name: str, options: EmitOptions) -> str:
+    """`code` in its format, with the API handed out at the end."""
+    api = "{ load, predict, inputs, outputs }"
+    if options.format == "esm":
+        code = f"{code}\nexport {api};\n"
+    elif options.format == "cjs":
+        code = f"'use strict';\n{code}\nmodule.exports = {api};\n"
+    else:
+        top, body = re.fullmatch(r"((?://.*\n)*)((?:.|\n)*)", code).groups()  # type: ignore[union-attr]
+        code = (f"{top}\nvar {global_name} = (function () {{\n'use strict';\n{body}\n"
+                f"return {api};\n}})();\n")
+    if options.minify:
+        from transpile.emit.minify import minify
+        code = minify(code)
+    return code
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from pathlib import Path
+
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    folder = Path(__file__).parent / "templates"
+    return Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined,
+                       trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of `emit/templates` filled in; nothing is escaped here."""
+    return _environment().get_template(template).render(**values)

@@ -1,0 +1,63 @@
+"""The weights section: a readable literal for few numbers, chunks of base64 for many."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+
+from transpile.errors import InternalError
+from transpile.ir.dims import Dim
+from transpile.program import Program
+
+LITERAL_NUMBERS = 64
+"""Up to so many weights stand in the code as numbers."""
+
+CHUNK = 49152
+"""Bytes in one literal: 64 kB of base64. One huge literal would parse in quadratic time."""
+
+PLACEHOLDER = "'@weights@'"
+"""Stands for the chunks while the rest of the code is put together and checked."""
+
+
+def is_literal(program: Program) -> bool:
+    """True if all weights are written as numbers."""
+    return sum(w.size for w in program.weights.values()) <= LITERAL_NUMBERS
+
+
+def weight_bytes(program: Program) -> bytes:
+    """All weights as they lie in memory, little endian, from offset 0 on."""
+    memory = bytearray(program.weight_bytes)
+    for name, array in program.weights.items():
+        offset: Dim = program.buffer(name).offset
+        if not isinstance(offset, int):
+            raise InternalError(f"the offset {offset} of the weight {name} is not a number")
+        data = np.ascontiguousarray(array)
+        little = data.astype(data.dtype.newbyteorder("<")).tobytes()
+        memory[offset:offset + len(little)] = little
+    if len(memory) != program.weight_bytes:
+        raise InternalError(f"weights of {program.name} go beyond {program.weight_bytes} bytes")
+    return bytes(memory)
+
+
+def base64_chunks(data: bytes) -> list[str]:
+    """`data` in base64, one string for each `CHUNK` bytes."""
+    return [base64.b64encode(data[i:i + CHUNK]).decode() for i in range(0, len(data), CHUNK)]
+
+
+def number(value: object) -> str:
+    """A JS literal that gives back a number of `value`'s dtype exactly."""
+    scalar = np.asarray(value)[()]
+    if isinstance(scalar, (np.bool_, np.integer)):
+        return str(int(scalar))
+    if not np.isfinite(scalar):
+        return "NaN" if np.isnan(scalar) else "Infinity" if scalar > 0 else "-Infinity"
+    text = str(scalar)
+    if type(scalar)(float(text)) != scalar:
+        text = repr(float(scalar))
+    return text.removesuffix(".0").replace("e+", "e")
+
+
+def number_list(values: np.ndarray) -> str:
+    """The elements of an array as the inside of a JS array literal."""
+    return ", ".join(number(v) for v in np.ravel(values))
