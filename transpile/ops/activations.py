@@ -86,19 +86,19 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 def relu6(x: np.ndarray) -> np.ndarray:
     """min(max(x, 0), 6)"""
-    return np.clip(x, x.dtype.type(0), x.dtype.type(6))
+    return np.asarray(np.clip(x, x.dtype.type(0), x.dtype.type(6)))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)), without overflow."""
     x = floating(x)
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
+    return np.asarray(np.where(x < 0, e, 1) / (1 + e))
 
 
 def silu(x: np.ndarray) -> np.ndarray:
     """x * sigmoid(x), also called swish."""
-    return floating(x) * sigmoid(x)
+    return np.asarray(floating(x) * sigmoid(x))
 
 
 def erf(x: np.ndarray) -> np.ndarray:
@@ -112,14 +112,14 @@ def gelu(x: np.ndarray, *, approximate: str = "none") -> np.ndarray:
     """x * Phi(x), Phi the normal distribution function; or its tanh approximation."""
     x = floating(x)
     if approximate == "tanh":
-        return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+        return np.asarray(x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return x * (0.5 + 0.5 * erf(x / math.sqrt(2)))
 
 
 def elu(x: np.ndarray, *, alpha: float = 1.0) -> np.ndarray:
     """x where positive, alpha * (exp(x) - 1) elsewhere."""
     x = floating(x)
-    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+    return np.asarray(np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)))
 
 
 def selu(x: np.ndarray) -> np.ndarray:
@@ -130,14 +130,14 @@ def selu(x: np.ndarray) -> np.ndarray:
 def leaky_relu(x: np.ndarray, *, negative_slope: float = 0.01) -> np.ndarray:
     """x where positive, negative_slope * x elsewhere."""
     x = floating(x)
-    return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
+    return np.asarray(np.maximum(x, 0) + negative_slope * np.minimum(x, 0))
 
 
 def prelu(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """leaky_relu with a learned slope for each channel (axis 1), or one for all."""
     if weight.ndim == 1 and x.ndim > 2:
         weight = np.expand_dims(weight, tuple(range(1, x.ndim - 1)))
-    return np.maximum(x, 0) + weight * np.minimum(x, 0)
+    return np.asarray(np.maximum(x, 0) + weight * np.minimum(x, 0))
 
 
 def hardsigmoid(x: np.ndarray) -> np.ndarray:
@@ -147,25 +147,25 @@ def hardsigmoid(x: np.ndarray) -> np.ndarray:
 
 def hardswish(x: np.ndarray) -> np.ndarray:
     """x * hardsigmoid(x)"""
-    return floating(x) * np.clip(floating(x) + 3, 0, 6) / 6
+    return np.asarray(floating(x) * np.clip(floating(x) + 3, 0, 6) / 6)
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
     """log(1 + exp(x))"""
     x = floating(x)
-    return np.logaddexp(x, x.dtype.type(0))
+    return np.asarray(np.logaddexp(x, x.dtype.type(0)))
 
 
 def mish(x: np.ndarray) -> np.ndarray:
     """x * tanh(softplus(x))"""
-    return floating(x) * np.tanh(softplus(x))
+    return np.asarray(floating(x) * np.tanh(softplus(x)))
 
 
 def softmax(x: np.ndarray, *, axis: int = -1) -> np.ndarray:
     """exp(x) over its sum along an axis."""
     x = floating(x)
     powers = np.exp(x - np.max(x, axis, keepdims=True))
-    return powers / np.sum(powers, axis, keepdims=True)
+    return np.asarray(powers / np.sum(powers, axis, keepdims=True))
 
 
 def log_softmax(x: np.ndarray, *, axis: int = -1) -> np.ndarray:

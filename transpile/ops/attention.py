@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,18 +14,23 @@ from transpile.ops.composite import Value, apply, composite, floating, static, u
 from transpile.ops.registry import sample
 
 
-def _drop_ones(x: Value, labels: str, other: tuple[Dim, ...]) -> tuple[Value, str]:
-    """Drop the batch dimensions of size 1, two labels being the matrix's own.
+def _aligned(x: Value, other: Value, labels: str, drop: Callable[[Dim], bool]
+             ) -> tuple[Value, str]:
+    """`x` without those batch dimensions of size 1 where `drop(size of the other)` says so.
 
-    Where the other operand has that dimension, the product need not broadcast then.
+    The product need not broadcast then: a label stands in the operand that has the size.
+
+    Returns:
+        The operand, and the labels of the batch dimensions that are left.
     """
-    batch = x.shape[:-2]
-    kept = [i for i, d in enumerate(batch)
-            if d != 1 or len(batch) - i > len(other)]
-    if len(kept) == len(batch):
-        return x, labels
-    shape = tuple(batch[i] for i in kept) + tuple(x.shape[-2:])
-    return x.reshape(shape), "".join(labels[i] for i in kept) + labels[-2:]
+    sizes = x.shape[:-2]
+    others = (None,) * (x.ndim - other.ndim) + tuple(other.shape[:-2])[max(other.ndim - x.ndim, 0):]
+    own = labels[len(labels) - len(sizes):]
+    kept = [i for i, (d, o) in enumerate(zip(sizes, others, strict=True))
+            if d != 1 or o is None or not drop(o)]
+    if len(kept) == len(sizes):
+        return x, own
+    return x.reshape((*(sizes[i] for i in kept), *x.shape[-2:])), "".join(own[i] for i in kept)
 
 
 def _check_matmul(a: Value, b: Value) -> None:
@@ -44,14 +50,15 @@ def _matmul(a: Value, b: Value) -> Value:
         return _squeeze(_matmul(a.reshape((1, a.shape[0])), b), -2)
     if b.ndim == 1:
         return _squeeze(_matmul(a, b.reshape((b.shape[0], 1))), -1)
-    rank = max(a.ndim, b.ndim) - 2
-    batch = [c for c in string.ascii_lowercase if c not in "kmn"][:rank]
-    left = "".join(batch[rank - a.ndim + 2:]) + "mk"
-    right = "".join(batch[rank - b.ndim + 2:]) + "kn"
-    shape_a, shape_b = tuple(a.shape[:-2]), tuple(b.shape[:-2])
-    b, right = _drop_ones(b, right, shape_a)
-    a, left = _drop_ones(a, left, tuple(b.shape[:-2]) if len(shape_b) == len(right) - 2 else ())
-    return apply("contract", a, b, equation=f"{left},{right}->{''.join(batch)}mn")
+    batch = "".join(c for c in string.ascii_lowercase if c not in "kmn")[:max(a.ndim, b.ndim) - 2]
+    left, labels_a = _aligned(a, b, batch, lambda other: other != 1)
+    right, labels_b = _aligned(b, a, batch, lambda other: True)
+    return apply("contract", left, right, equation=f"{labels_a}mk,{labels_b}kn->{batch}mn")
+
+
+def _linear(x: Value, weight: Value, bias: Value | None = None) -> Value:
+    y = _matmul(x, weight.transpose((1, 0)))
+    return y if bias is None else y + bias
 
 
 def _squeeze(x: Value, axis: int) -> Value:
@@ -89,6 +96,12 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.matmul(a, b))
 
 
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """x @ weight.T + bias, with a weight [O, I]."""
+    y = np.tensordot(floating(x), weight, axes=([-1], [1]))
+    return np.asarray(y if bias is None else y + bias)
+
+
 def embedding(ids: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Rows of a table: table[ids]"""
     return np.asarray(table[ids])
@@ -101,7 +114,7 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | No
     scores = np.einsum("...td,...sd->...ts", q, k) * (scale or q.shape[-1] ** -0.5)
     keep = np.ones(scores.shape, bool)
     if causal:
-        keep &= np.tri(*scores.shape[-2:], dtype=bool)
+        keep &= np.tri(*scores.shape[-2:], dtype=np.bool_)
     if mask is not None and mask.dtype == bool:
         keep &= mask
     elif mask is not None:
@@ -119,6 +132,9 @@ composite("matmul", _matmul, matmul, [
     sample("float32[4]", "float32[2,4,5]"), sample("float32[2,3,4]", "float32[4]"),
     sample("float32[2,3,4]", "float32[4,5]"), sample("float32[1,2,3,4]", "float32[5,1,4,2]"),
     sample("float32[1,3,4]", "float32[1,4,2]"), sample("int32[2,3]", "int32[3,2]")])
+composite("linear", _linear, linear, [
+    sample("float32[3,4]", "float32[2,4]", "float32[2]"), sample("float32[2,3,4]", "float32[5,4]"),
+    sample("float32[4]", "float32[2,4]")])
 composite("embedding", _embedding, embedding, [
     sample("int32[2,3]", "float32[5,4]", low=0, high=5)])
 composite("attention", _attention, attention, [

@@ -19,6 +19,7 @@ from transpile.ops.window import (
     channels_first,
     channels_last,
     check_image,
+    last_axes,
     pad_spatial,
     padding_pairs,
     spatial,
@@ -99,7 +100,7 @@ def _depthwise(view: np.ndarray, weight: np.ndarray) -> np.ndarray:
     rank = weight.ndim - 2
     total = np.zeros(view.shape[:rank + 2], np.result_type(view, weight))
     for tap in np.ndindex(*weight.shape[2:]):
-        total += view[(..., *tap)] * weight[(slice(None), 0, *tap)].reshape((-1,) + (1,) * rank)
+        total += view[last_axes(tap)] * weight[:, 0][last_axes(tap)].reshape((-1,) + (1,) * rank)
     return total
 
 
@@ -130,12 +131,12 @@ def conv_transpose(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = 
     parts = x.reshape(x.shape[0], groups, inputs // groups, *x.shape[2:])
     taps = weight.reshape(groups, inputs // groups, outputs, *kernel)
     for tap in np.ndindex(*kernel):
-        at = [slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in
-              zip(tap, dilation, x.shape[2:], stride, strict=True)]
-        y[(..., *at)] += np.einsum("ngi...,gio->ngo...", parts, taps[(..., *tap)])
+        at = (slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in
+              zip(tap, dilation, x.shape[2:], stride, strict=True))
+        y[last_axes(at)] += np.einsum("ngi...,gio->ngo...", parts, taps[last_axes(tap)])
     y = y.reshape(x.shape[0], groups * outputs, *full)
-    y = y[(..., *(slice(p, n - p) for p, n in zip(padding, full, strict=True)))]
-    return y if bias is None else y + bias.reshape((-1,) + (1,) * rank)
+    y = y[last_axes(slice(p, n - p) for p, n in zip(padding, full, strict=True))]
+    return np.asarray(y if bias is None else y + bias.reshape((-1,) + (1,) * rank))
 
 
 composite("conv1d", partial(_conv, rank=1), conv, [

@@ -17,6 +17,7 @@ from transpile.ops.window import (
     channels_first,
     channels_last,
     check_image,
+    last_axes,
     pad_spatial,
     padding_pairs,
     spatial,
@@ -171,10 +172,10 @@ def _adaptive_reference(x: np.ndarray, output_size: Spatial, kind: str) -> np.nd
     y = np.empty((*x.shape[:2], *sizes), x.dtype)
     axes = tuple(range(2, x.ndim))
     for at in np.ndindex(*sizes):
-        box = tuple(slice(int(np.floor(i * n / m)), int(np.ceil((i + 1) * n / m)))
-                    for i, n, m in zip(at, x.shape[2:], sizes, strict=True))
-        part = x[(slice(None), slice(None), *box)]
-        y[(..., *at)] = part.mean(axes) if kind == "avg" else part.max(axes)
+        box = (slice(int(np.floor(i * n / m)), int(np.ceil((i + 1) * n / m)))
+               for i, n, m in zip(at, x.shape[2:], sizes, strict=True))
+        part = x[last_axes(box)]
+        y[last_axes(at)] = part.mean(axes) if kind == "avg" else part.max(axes)
     return y
 
 

@@ -108,7 +108,7 @@ def any_(x: np.ndarray, *, axes: Axes = None, keepdims: bool = False) -> np.ndar
 
 def square(x: np.ndarray) -> np.ndarray:
     """x * x"""
-    return np.square(x)
+    return np.asarray(np.square(x))
 
 
 _SAMPLES = [sample("float32[3,4]", axes=(1,), keepdims=False),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -79,13 +80,16 @@ def pad_spatial(x: Value, pairs: Pairs, value: float = 0.0) -> Value:
                  high=(0, *(b for _, b in pairs), 0), mode="constant", value=value)
 
 
+def last_axes(at: Iterable[Any]) -> tuple[Any, ...]:
+    """An index into the last axes of an array."""
+    return (..., *at)
+
+
 def windows(x: np.ndarray, kernel: Sequence[int], stride: Sequence[int],
             dilation: Sequence[int]) -> np.ndarray:
     """Every window of `[N, C, *S]` as a view `[N, C, *out, *kernel]`."""
     axes = tuple(range(2, x.ndim))
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    view = np.lib.stride_tricks.sliding_window_view(x, reach, axes)  # type: ignore[call-overload]
-    steps = [slice(None, None, s) for s in stride] + [slice(None, None, d) for d in dilation]
-    result: np.ndarray = view[(slice(None), slice(None), *steps)]
-    return result
-
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axes)
+    steps = (slice(None), slice(None), *(slice(None, None, s) for s in (*stride, *dilation)))
+    return np.asarray(view[steps])
