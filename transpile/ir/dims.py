@@ -49,7 +49,7 @@ class FloorDiv:
     divisor: Dim
 
     def __str__(self) -> str:
-        return f"({self.value})//{_factor(self.divisor)}"
+        return f"(({self.value})//{_factor(self.divisor)})"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Mod:
     divisor: Dim
 
     def __str__(self) -> str:
-        return f"({self.value})%{_factor(self.divisor)}"
+        return f"(({self.value})%{_factor(self.divisor)})"
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,9 @@ class Poly:
     def __mod__(self, other: Dim) -> Dim:
         return mod(self, other)
 
+    def __rmod__(self, other: int) -> Dim:
+        return mod(other, self)
+
     def __rfloordiv__(self, other: int) -> Dim:
         return floordiv(other, self)
 
@@ -183,12 +186,32 @@ def _sum(terms: Iterable[tuple[Monomial, int]]) -> Dim:
     total: dict[Monomial, int] = {}
     for monomial, coef in terms:
         total[monomial] = total.get(monomial, 0) + coef
+    _rejoin(total)
     kept = [(m, c) for m, c in total.items() if c]
     if not kept:
         return 0
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
     return Poly(tuple(sorted(kept, key=lambda t: _order(t[0]))))
+
+
+def _rejoin(total: dict[Monomial, int]) -> None:
+    """Replace `v % d + d * (v // d)` by `v`: what a reshape splits, its strides join again."""
+    pairs = [(m, a) for m in total for a in m if isinstance(a, Mod)]
+    for monomial, a in pairs:
+        coef = total.get(monomial, 0)
+        rest = list(monomial)
+        rest.remove(a)
+        others = Poly(((tuple(rest), coef),))
+        whole = floordiv(a.value, a.divisor) * a.divisor * others if coef else 0
+        if whole != 0 and all(total.get(m) == c for m, c in _terms(whole)):
+            del total[monomial]
+            for m, _ in _terms(whole):
+                del total[m]
+            for m, c in _terms(a.value * others):
+                total[m] = total.get(m, 0) + c
+            _rejoin(total)
+            return
 
 
 def _quotient(monomial: Monomial, coef: int, by: Poly | int) -> tuple[Monomial, int] | None:
@@ -231,10 +254,21 @@ def floordiv(value: Dim, by: Dim) -> Dim:
     if by == 1:
         return value
     quotient, rest = _divide(value, by)
-    if in_range(rest, by):
+    if rest == 0 or in_range(rest, by):
         return quotient
-    return quotient + (rest // by if isinstance(rest, int) and isinstance(by, int)
-                       else atom(FloorDiv(_poly(rest), by)))
+    inner = _only_division(rest)
+    if inner is not None:  # v // a // b is v // (a*b)
+        return quotient + floordiv(inner.value, inner.divisor * by)
+    return quotient + atom(FloorDiv(_poly(rest), by))
+
+
+def _only_division(value: Dim) -> FloorDiv | None:
+    """The division that `value` consists of, if it is one."""
+    terms = _terms(value)
+    if len(terms) == 1 and terms[0][1] == 1 and len(terms[0][0]) == 1:
+        only = terms[0][0][0]
+        return only if isinstance(only, FloorDiv) else None
+    return None
 
 
 def mod(value: Dim, by: Dim) -> Dim:
@@ -242,7 +276,7 @@ def mod(value: Dim, by: Dim) -> Dim:
     if isinstance(value, int) and isinstance(by, int):
         return value % by
     _, rest = _divide(value, by)
-    if by == 1 or in_range(rest, by):
+    if by == 1 or rest == 0 or in_range(rest, by):
         return 0 if by == 1 else rest
     return atom(Mod(_poly(rest), by))
 
@@ -282,8 +316,7 @@ def _limit(value: Dim, want_upper: bool) -> Dim | None:
             bound = high if want_upper == (coef > 0) else low
             if isinstance(a, Name):
                 bound = atom(a)
-            if bound is None or (low is None) or (isinstance(low, int) and low < 0
-                                                  and len(monomial) > 1):
+            if bound is None or (len(monomial) > 1 and not nonnegative(low)):
                 return None
             product = product * bound
         total = total + product
@@ -307,10 +340,17 @@ def nonnegative(value: Dim | None) -> bool:
     bound = value if isinstance(value, int) else lower(value)
     if isinstance(bound, int) or bound is None:
         return bound is not None and bound >= 0
-    # Every name is at least 1: moving to name - 1 makes all terms nonnegative if it holds.
-    at_least_one = {a.name for m, _ in bound.terms for a in m if isinstance(a, Name)}
-    shifted = substitute(bound, {n: dim(n) + 1 for n in at_least_one})
-    return all(c >= 0 for _, c in _terms(shifted))
+    # Every name is at least 1: moving to name - 1 makes all terms nonnegative if it holds. Inside
+    # divisions nothing moves, since they were simplified for names of at least 1.
+    moved = rebuild(bound, lambda a: atom(a) + 1 if isinstance(a, Name) else atom(a))
+    return all(c >= 0 and all(map(_positive, m)) for m, c in _terms(moved))
+
+
+def _positive(a: Atom) -> bool:
+    """True if `a >= 0` can be proved."""
+    if isinstance(a, FloorDiv):
+        return nonnegative(a.value)
+    return not isinstance(a, Opaque) or a.low >= 0
 
 
 def in_range(value: Dim, extent: Dim) -> bool:

@@ -148,10 +148,10 @@ for _name, _function in (("add", np.add), ("mul", np.multiply), ("maximum", np.m
     elementwise(_name, _function, _numeric, *_pairs(_F, _I, _B), *_MIXED,
                 *_pairs(_U, low=0, high=200))
 elementwise("sub", np.subtract, _numeric, *_pairs(_F, _I), *_MIXED, *_pairs(_U, high=200))
-elementwise("div", np.divide, _floating, *_pairs(_F, _I, _U, low=1, high=9),
+elementwise("div", np.divide, _floating, *_pairs(_F, _I, low=1, high=9),
             sample("float32[7]", "int32[7]", low=1, high=5))
 elementwise("floor_div", np.floor_divide, _numeric, *_pairs(_F, low=0.3, high=9),
-            sample("int32[5]", "uint8[5]", low=1, high=9), *_pairs(_I, low=1, high=99))
+            sample("uint8[5]", "int32[5]", low=1, high=9), *_pairs(_I, low=1, high=99))
 for _name, _function in (("mod", np.mod), ("fmod", np.fmod)):
     elementwise(_name, _function, _numeric, *_pairs(_F, low=0.3, high=9),
                 *_pairs(_F), *_pairs(_I, low=1, high=99))
