@@ -37,7 +37,7 @@ def test_golden_text_is_read_and_written_back() -> None:
     assert (hidden.name, hidden.where.line, hidden.where.scope) == ("hidden", 12, "net.fc1")
     assert graph.outputs[1][1].where.part_of == "relu"
     reshaped = graph.nodes[5]
-    assert reshaped.name == "hidden" and reshaped.attrs["shape"] == (2 * dim("batch"), 128)
+    assert (reshaped.name, reshaped.attrs["shape"]) == ("hidden", (2 * dim("batch"), 128))
 
 
 NAMES = st.text(max_size=8) | st.sampled_from(["", "", "x", "x~2", "3", "layer.0.weight"])
@@ -63,7 +63,8 @@ def graphs(draw: Any) -> Graph:
         else:
             operands = tuple(draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3)))
             attrs = draw(st.dictionaries(st.sampled_from(["axis", "shape", "mode"]), ATTRS))
-            where = Where("a b.py", draw(st.integers(1, 99)), scope=draw(st.sampled_from(["", "f.1"])))
+            scope = draw(st.sampled_from(["", "f.1"]))
+            where = Where("a b.py", draw(st.integers(1, 99)), scope=scope)
             nodes.append(Node("op", operands, TensorType("int32", (dim("n"), 2)),
                               MappingProxyType(attrs), draw(NAMES), where))
     outputs = draw(st.lists(st.tuples(NAMES, st.sampled_from(nodes)), min_size=1, max_size=3))
@@ -80,7 +81,7 @@ def test_text_parses_back(graph: Graph) -> None:
         assert (ours.name, ours.op, ours.type) == (theirs.name, theirs.op, theirs.type)
 
 
-@pytest.mark.parametrize("text, part", [
+@pytest.mark.parametrize(("text", "part"), [
     ("", "not a graph"), ("graph \"g\"\n  return", "")])
 def test_degenerate_text(text: str, part: str) -> None:
     if part:

@@ -39,7 +39,7 @@ def node_values(graph: Graph, inputs: Mapping[str, Any], *,
     """The value of every node; arguments and errors as for `interpret`."""
     values: dict[Node, np.ndarray] = {}
     for node, value in _run(graph, inputs, dtype, values):
-        values[node] = value
+        values[node] = value  # noqa: PERF403  (the loop reads what it has stored)
     return values
 
 

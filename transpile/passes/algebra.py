@@ -27,7 +27,7 @@ def algebra(graph: Graph) -> Graph:
     return rewrite(graph, simplify)
 
 
-def simplify(node: Node, uses: Uses) -> Node | None:
+def simplify(node: Node, _uses: Uses) -> Node | None:
     """The first identity that applies to `node`; None if none does."""
     for rule in RULES.get(node.op, ()):
         result = rule(node)
@@ -239,7 +239,6 @@ def _cast_twice(node: Node) -> Node | None:
 
 
 ZERO, ONE = _neutral(0), _neutral(1)
-_reduction: tuple[Rule, ...] = (_reduces_nothing,)
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "add": (ZERO, _negated_term, _join_constants),
@@ -252,7 +251,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "logical_and": (_twice_the_same,), "logical_or": (_twice_the_same,),
     "neg": (_undoes_itself,), "logical_not": (_undoes_itself,), "bitwise_not": (_undoes_itself,),
     "abs": (_idempotent, _ignores_sign),
-    **{op: (_idempotent,) for op in ("sign", "floor", "ceil", "round", "trunc")},
+    **dict.fromkeys(("sign", "floor", "ceil", "round", "trunc"), (_idempotent,)),
     "sqrt": (_sqrt_of_reciprocal,),
     "transpose": (_composed_transpose,),
     "reshape": (_composed_reshape,),
@@ -261,6 +260,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "pad": (_nothing_padded, _composed_pad),
     "dilate": (_not_dilated,),
     "where": (_same_choice,),
-    **{op: _reduction for op in ("sum", "prod", "max", "min")},
+    **dict.fromkeys(("sum", "prod", "max", "min"), (_reduces_nothing,)),
 }
 """The identities of each op, tried in order."""

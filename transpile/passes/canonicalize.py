@@ -7,7 +7,15 @@ from string import ascii_letters
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import broadcast
 from transpile.ops.contract import parse_equation
-from transpile.passes.tools import COMMUTATIVE, Uses, is_map, plain, rewrite, with_inputs
+from transpile.passes.tools import (
+    COMMUTATIVE,
+    Uses,
+    is_map,
+    new_constant,
+    plain,
+    rewrite,
+    with_inputs,
+)
 
 
 def canonicalize(graph: Graph) -> Graph:
@@ -15,9 +23,9 @@ def canonicalize(graph: Graph) -> Graph:
     return rewrite(graph, _rule)
 
 
-def _rule(node: Node, uses: Uses) -> Node | None:
+def _rule(node: Node, _uses: Uses) -> Node | None:
     if is_map(node):
-        return _implicit_broadcast(node) or _constant_right(node)
+        return _implicit_broadcast(node) or _constant_right(node) or _lean_constants(node)
     if node.op == "contract":
         return _sum_first(node) or _contract_order(node)
     if node.op == "reshape" and node.attrs["shape"] != node.shape:
@@ -40,6 +48,23 @@ def _implicit_broadcast(node: Node) -> Node | None:
             if broadcast(*(i.shape for i in inputs)) == node.shape:
                 return with_inputs(node, inputs)
     return None
+
+
+def _lean_constants(node: Node) -> Node | None:
+    """Constants without leading axes of size 1, where another operand has the full rank."""
+    full = any(not i.is_constant and i.type.rank == node.type.rank for i in node.inputs)
+    if not full:
+        return None
+    inputs = [_lean(i) for i in node.inputs]
+    same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+    return None if same else with_inputs(node, inputs)
+
+
+def _lean(operand: Node) -> Node:
+    if not operand.is_constant or operand.shape[:1] != (1,):
+        return operand
+    rank = next((i for i, d in enumerate(operand.shape) if d != 1), operand.type.rank)
+    return new_constant(operand.value.reshape(operand.shape[rank:]), operand)
 
 
 def _sum_first(node: Node) -> Node | None:

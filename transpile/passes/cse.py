@@ -17,7 +17,7 @@ def cse(graph: Graph) -> Graph:
     twin = {n: first.setdefault(key, n) for n, key in constants.items()}
     seen: dict[Hashable, Node] = {}
 
-    def merge(node: Node, uses: object) -> Node | None:
+    def merge(node: Node, _uses: object) -> Node | None:
         inputs = tuple(twin.get(i, i) for i in node.inputs)
         key = (node.op, inputs, node.type, tuple(sorted(node.attrs.items())))
         changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))

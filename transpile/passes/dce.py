@@ -17,7 +17,7 @@ def dce(graph: Graph) -> Graph:
     return rewrite(graph, _rule)
 
 
-def _rule(node: Node, uses: Uses) -> Node | None:
+def _rule(node: Node, _uses: Uses) -> Node | None:
     if node.op == "slice":
         inner = node.inputs[0]
         if inner.type == node.type and not any(node.attrs["starts"]) and _unit(node):

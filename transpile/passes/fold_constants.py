@@ -22,7 +22,7 @@ def fold_constants(graph: Graph) -> Graph:
     return rewrite(graph, _rule)
 
 
-def _rule(node: Node, uses: Uses) -> Node | None:
+def _rule(node: Node, _uses: Uses) -> Node | None:
     if not all(i.is_constant for i in node.inputs) or node.type.names:
         return None
     if isinstance(get(node.op).form, Composite):

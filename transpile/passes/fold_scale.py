@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, constant
 from transpile.ops.contract import parse_equation
 from transpile.passes.fold_constants import evaluate_node
 from transpile.passes.tools import Uses, align, plain, rewrite
@@ -59,7 +59,7 @@ def _labels(node: Node) -> tuple[str, str, str]:
         return parse_equation(node.attrs["equation"])
     rank = node.type.rank
     spatial, taps = "stuvw"[:rank - 2], "klmpq"[:rank - 2]
-    shared = "c" if node.attrs["groups"] == 1 else "g"
+    shared = "c" if node.attrs.get("groups", 1) == 1 else "g"
     return f"n{spatial}c", f"{taps}{shared}o", f"n{spatial}o"
 
 
@@ -78,7 +78,6 @@ def _for_weight(factor: np.ndarray, labels: tuple[str, str, str], rank: int, *,
 
 
 def _times(weight: Node, factor: np.ndarray, op: str) -> Node:
-    from transpile.ir.graph import constant
     return evaluate_node(plain(weight, op, weight, constant(factor)).named(weight.name))
 
 
@@ -90,7 +89,7 @@ def _scale_before(node: Node, uses: Uses) -> Node | None:
         return None
     bare, factor, op = found
     if op == "div":
-        factor = (1 / factor.astype(np.float64)).astype(np.float64)
+        factor = 1 / factor.astype(np.float64)
     shape = _for_weight(factor, _labels(node), x.type.rank, side=0)
     if shape is None or not np.all(np.isfinite(factor)):
         return None
@@ -119,7 +118,7 @@ def _strip(x: Node, uses: Uses) -> tuple[Node, np.ndarray, str] | None:
 
 def _padding_commutes(x: Node, factor: np.ndarray) -> bool:
     """Zeros stay zero, and a factor that does not vary along a padded axis fits after it."""
-    zeros = x.attrs["mode"] != "constant" or x.attrs["value"] == 0
+    zeros = x.attrs.get("mode", "constant") != "constant" or x.attrs.get("value", 0) == 0
     grown = zip(x.attrs["low"], x.attrs["high"], factor.shape, strict=True)
     return zeros and all(d == 1 or (low == 0 and high == 0) for low, high, d in grown)
 

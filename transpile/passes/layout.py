@@ -138,7 +138,7 @@ SINK: dict[str, Callable[[Node, Node], Node | None]] = {
     "dilate": _through_axes("factors"),
     "broadcast_to": _through_broadcast,
     "reshape": sink_through_reshape,
-    **{op: _through_axis for op in ("cumsum", "cumprod", "sort", "argsort")},
-    **{op: _through_reduction for op in ("sum", "prod", "max", "min", "argmax", "argmin")},
+    **dict.fromkeys(("cumsum", "cumprod", "sort", "argsort"), _through_axis),
+    **dict.fromkeys(("sum", "prod", "max", "min", "argmax", "argmin"), _through_reduction),
 }
 """How each operator lets a transpose of its one operand pass; absent ones hold it back."""
