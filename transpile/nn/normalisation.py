@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from transpile.nn.dispatch import Array, call, plain
 
 
@@ -30,7 +28,7 @@ def layer_norm(x: Array, weight: Array | None = None, bias: Array | None = None,
         weight, bias: broadcast against x; usually the shape of the normalised axes.
         axes: the last ones, as many as the weight has, or the last one, by default.
     """
-    rank = 1 if weight is None else np.ndim(weight) or 1
+    rank = 1 if weight is None else weight.ndim
     chosen = tuple(range(-rank, 0)) if axes is None else plain(axes)
     return call("layer_norm", x, weight, bias, axes=chosen, eps=float(eps))
 

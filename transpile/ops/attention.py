@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,11 +13,10 @@ from transpile.ops.composite import Value, apply, composite, floating, static, u
 from transpile.ops.registry import sample
 
 
-def _aligned(x: Value, other: Value, labels: str, drop: Callable[[Dim], bool]
-             ) -> tuple[Value, str]:
-    """`x` without those batch dimensions of size 1 where `drop(size of the other)` says so.
+def _aligned(x: Value, other: Value, labels: str, keep_common: bool) -> tuple[Value, str]:
+    """`x` without the batch dimensions of size 1 that `other` has, so that nothing broadcasts.
 
-    The product need not broadcast then: a label stands in the operand that has the size.
+    Where both have size 1, `keep_common` says whether it stays in this one.
 
     Returns:
         The operand, and the labels of the batch dimensions that are left.
@@ -27,7 +25,7 @@ def _aligned(x: Value, other: Value, labels: str, drop: Callable[[Dim], bool]
     others = (None,) * (x.ndim - other.ndim) + tuple(other.shape[:-2])[max(other.ndim - x.ndim, 0):]
     own = labels[len(labels) - len(sizes):]
     kept = [i for i, (d, o) in enumerate(zip(sizes, others, strict=True))
-            if d != 1 or o is None or not drop(o)]
+            if d != 1 or o is None or (o == 1 and keep_common)]
     if len(kept) == len(sizes):
         return x, own
     return x.reshape((*(sizes[i] for i in kept), *x.shape[-2:])), "".join(own[i] for i in kept)
@@ -51,8 +49,8 @@ def _matmul(a: Value, b: Value) -> Value:
     if b.ndim == 1:
         return _squeeze(_matmul(a, b.reshape((b.shape[0], 1))), -1)
     batch = "".join(c for c in string.ascii_lowercase if c not in "kmn")[:max(a.ndim, b.ndim) - 2]
-    left, labels_a = _aligned(a, b, batch, lambda other: other != 1)
-    right, labels_b = _aligned(b, a, batch, lambda other: True)
+    left, labels_a = _aligned(a, b, batch, keep_common=True)
+    right, labels_b = _aligned(b, a, batch, keep_common=False)
     return apply("contract", left, right, equation=f"{labels_a}mk,{labels_b}kn->{batch}mn")
 
 
