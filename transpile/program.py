@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from transpile.ir.dims import Dim
+from transpile.ir.graph import Graph
 from transpile.ir.types import TensorType
 from transpile.lower.stmt import Kernel
 
@@ -64,6 +65,7 @@ class Program:
             lie from offset 0 on, in this order.
         dims: named dimensions, bound from the input shapes at each run.
         memory: bytes of all buffers together.
+        graph: what was lowered, every node named; a call's label is its node's name.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Program:
     calls: tuple[Call, ...]
     weight_bytes: int
     memory: Dim
+    graph: Graph
 
     def buffer(self, name: str) -> Buffer:
         return next(b for b in self.buffers if b.name == name)

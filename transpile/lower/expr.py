@@ -47,6 +47,15 @@ class Load:
     lanes: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The place `buffer + index`, bound by a `Let` whose name then serves as a buffer."""
+
+    buffer: str
+    index: Dim
+    dtype: str = "float32"
+
+
 @dataclass(frozen=True)
 class Call:
     """A row of the scalar table applied to operands: `add`, `exp`, `select`, `to_int32`, ..."""
@@ -63,7 +72,7 @@ class Call:
         return result
 
 
-Expr = Union[Const, Local, Index, Load, Call]
+Expr = Union[Const, Local, Index, Load, Pointer, Call]
 
 
 def call(fn: str, *args: Expr | float | int, dtype: str | None = None) -> Expr:

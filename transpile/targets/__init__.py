@@ -1,0 +1,11 @@
+"""The targets, by name."""
+
+from __future__ import annotations
+
+from transpile.targets.base import Target
+from transpile.targets.js import JS
+
+TARGETS: dict[str, Target] = {t.name: t for t in (JS,)}
+"""Every target there is, the slowest first; `auto` takes the last one that works."""
+
+__all__ = ["TARGETS", "Target"]

@@ -1,0 +1,223 @@
+"""From a graph to a `Program`: passes, fusion, kernels, and the memory plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from transpile.fuse import Group, fuse, storage
+from transpile.ir.dims import Dim, names as dim_names, product
+from transpile.ir.graph import Graph, Node
+from transpile.ir.types import TensorType
+from transpile.lower.formula import formula
+from transpile.lower.memory import Lifetime, align, plan
+from transpile.lower.nest import Nest, Operand, Values, build_nest
+from transpile.lower.loops import scheduled
+from transpile.lower.routine import RoutineContext
+from transpile.lower.rows import build_rows
+from transpile.lower.stmt import Argument, For, Kernel, Stmt
+from transpile.lower.walk import arithmetic, rename_buffers, statements
+from transpile.ops import registry
+from transpile.ops.registry import Routine
+from transpile.passes import run_pipeline
+from transpile.program import Buffer, Call, Port, Program
+from transpile.targets import TARGETS, Target
+
+ITEM_BYTES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
+
+
+def lower_graph(graph: Graph, target: str = "js",
+                observer: Callable[[str, Graph], None] | None = None) -> Program:
+    """Optimise and lower a traced graph for one target."""
+    optimised, _ = run_pipeline(graph, observer)
+    return lower_optimised(optimised, TARGETS[target])
+
+
+def lower_optimised(graph: Graph, target: Target) -> Program:
+    """Lower a graph of primitive ops: fuse, build kernels, plan memory."""
+    graph = with_unique_names(graph)
+    groups = fuse(graph)
+    builder = _Builder(target)
+    for group in groups:
+        builder.add(group)
+    return _assemble(graph, target, groups, builder)
+
+
+def with_unique_names(graph: Graph) -> Graph:
+    """Every node named, no two alike: names serve as buffers and as labels in failures."""
+    taken = {n.name for n in graph.inputs}
+    new: dict[Node, str] = {}
+    # The last node made for a variable bears its name; earlier ones get a suffix.
+    for node in reversed(graph.nodes):
+        if node.op == "input":
+            continue
+        base = name = node.name or node.where.part_of or node.op
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{base}_{count}"
+        taken.add(name)
+        new[node] = name
+    done: dict[Node, Node] = {}
+    for node in graph.nodes:
+        inputs = tuple(done[i] for i in node.inputs)
+        done[node] = node if node.op == "input" else replace(
+            node, inputs=inputs, name=new[node])
+    return replace(graph, outputs=tuple((n, done[v]) for n, v in graph.outputs))
+
+
+@dataclass
+class _Builder:
+    """Collects kernels, one for each shape of computation, and the calls of them."""
+
+    target: Target
+    kernels: dict[Kernel, Kernel] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    operands: list[tuple[Node, ...]] = field(default_factory=list)
+
+    def add(self, group: Group) -> None:
+        kernel, nodes = build_kernel(group, self.target)
+        shape = anonymous(kernel)
+        known = self.kernels.setdefault(shape, kernel)
+        args = tuple(storage(n).name for n in nodes) + (group.output.name,)
+        self.calls.append(Call(known.name, args, group.output.name, kernel.formula,
+                               kernel.where))
+        self.operands.append(nodes)
+
+
+def anonymous(kernel: Kernel) -> Kernel:
+    """The kernel with its name and its arguments' names taken away, to find equal ones."""
+    change = {a.name: f"@{i}" for i, a in enumerate(kernel.args)}
+    args = tuple(replace(a, name=change[a.name]) for a in kernel.args)
+    return replace(kernel, name="", args=args, body=rename_buffers(kernel.body, change))
+
+
+def build_kernel(group: Group, target: Target) -> tuple[Kernel, tuple[Node, ...]]:
+    """One group's kernel, and the nodes that its arguments stand for, the output left out."""
+    output = group.output
+    names = _ArgNames()
+    out = Argument(names.fresh("out"), output.dtype, output.type.size, written=True)
+    values = Values(frozenset(group.members), names)
+    body, flops = _statements(group, target, values, out)
+    args = (*values.args.values(), out)
+    kernel = Kernel(output.name, args, _dims(args, body), body,
+                    f"{output.name} = {formula(output, group.members)}",
+                    str(replace(output.where, part_of="")), flops)
+    return kernel, tuple(values.args)
+
+
+class _ArgNames:
+    """Short names for a kernel's arguments: the last part of the node's own name."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+
+    def fresh(self, base: str) -> str:
+        name, count = base, 1
+        while name in self.taken:
+            count += 1
+            name = f"{base}{count}"
+        self.taken.add(name)
+        return name
+
+    def __call__(self, node: Node) -> str:
+        return self.fresh(storage(node).name.split(".")[-1] or "x")
+
+
+def _statements(group: Group, target: Target, values: Values, out: Argument
+                ) -> tuple[tuple[Stmt, ...], Dim]:
+    output = group.output
+    if group.kind == "rows":
+        body = build_rows(output, frozenset(group.members), values, out)
+        return body, _count(body)
+    if group.kind == "routine":
+        form = registry.get(output.op).form
+        assert isinstance(form, Routine)
+        operands = [Operand(values, n) for n in output.inputs]
+        body = form.build(RoutineContext(out, output.type), *operands, **output.attrs)
+        return body, _count(body)
+    nest = build_nest(output, group.anchor, values, out)
+    return scheduled(nest, target.schedule(nest)), _nest_flops(nest)
+
+
+def _nest_flops(nest: Nest) -> Dim:
+    points = product(a.extent for a in nest.axes)
+    inner = product(r.extent for r in nest.reds) * (arithmetic(nest.body) + 1)
+    return points * ((inner if nest.combine else 0) + arithmetic(nest.epilogue))
+
+
+def _count(body: Sequence[Stmt]) -> Dim:
+    """Arithmetic operations of unscheduled statements, loops multiplied out."""
+    total: Dim = 0
+    for stmt in body:
+        if isinstance(stmt, For):
+            total = total + (stmt.stop - stmt.start) * _count(stmt.body)
+        else:
+            total = total + sum(arithmetic(e) for s in statements([stmt])
+                                for e in _values(s))
+    return total
+
+
+def _values(stmt: Stmt) -> Sequence[object]:
+    value = getattr(stmt, "value", None)
+    return [] if value is None else [value]
+
+
+def _dims(args: Sequence[Argument], body: Sequence[Stmt]) -> tuple[str, ...]:
+    from transpile.lower.walk import dims_of
+    found = {n for a in args for n in dim_names(a.size)} & dims_of(body)
+    return tuple(sorted(found | dims_of(body)))
+
+
+def _assemble(graph: Graph, target: Target, groups: Sequence[Group], builder: _Builder
+              ) -> Program:
+    constants = _used_constants(graph, builder)
+    buffers, weight_bytes = _weight_buffers(constants)
+    lifetimes = _lifetimes(graph, groups, builder)
+    offsets, memory = plan([lf for lf, _, _ in lifetimes], weight_bytes)
+    for lifetime, node, kind in lifetimes:
+        buffers.append(Buffer(lifetime.name, node.type, kind, offsets[lifetime.name]))
+    return Program(
+        graph.name, graph.origin, target.name,
+        tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
+        tuple(Port(name, n.type, storage(n).name) for name, n in graph.outputs),
+        graph.dim_names, tuple(buffers), {n.name: n.value for n in constants},
+        tuple(builder.kernels.values()), tuple(builder.calls), weight_bytes, memory, graph)
+
+
+def _used_constants(graph: Graph, builder: _Builder) -> list[Node]:
+    read = {storage(n): None for nodes in builder.operands for n in nodes}
+    read.update({storage(n): None for _, n in graph.outputs})
+    return [n for n in read if n.is_constant]
+
+
+def _weight_buffers(constants: Sequence[Node]) -> tuple[list[Buffer], int]:
+    buffers, position = [], 0
+    for node in constants:
+        buffers.append(Buffer(node.name, node.type, "weight", position))
+        position += align(int(node.value.nbytes))
+    return buffers, position
+
+
+def nbytes(type_: TensorType) -> Dim:
+    """The size of a tensor in memory, in bytes."""
+    return type_.size * ITEM_BYTES[type_.dtype]
+
+
+def _lifetimes(graph: Graph, groups: Sequence[Group], builder: _Builder
+               ) -> list[tuple[Lifetime, Node, str]]:
+    last: dict[Node, int] = {}
+    for step, nodes in enumerate(builder.operands):
+        last.update({storage(n): step for n in nodes})
+    end = len(groups)
+    outputs = {storage(n) for _, n in graph.outputs}
+    last.update(dict.fromkeys(outputs, end))
+    result = [(Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n, "input")
+              for n in graph.inputs]
+    for step, group in enumerate(groups):
+        node = group.output
+        kind = "output" if node in outputs else "temp"
+        result.append((Lifetime(node.name, nbytes(node.type), step, last.get(node, step)),
+                       node, kind))
+    return result
+

@@ -1,0 +1,135 @@
+"""From a `Nest` and a `Tile` to statements: the scheduled loops, L0 and L1."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from transpile.ir.dims import Axis, Dim, Poly, axis, atom
+from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
+from transpile.lower.nest import RESULT, Nest, map_index, substitute_expr
+from transpile.lower.share import share
+from transpile.lower.stmt import Assign, Declare, For, If, Stmt, Store
+from transpile.ir.dims import substitute
+
+Point = Mapping[str, Dim]
+"""Where loop variables stand in one copy of an unrolled body."""
+
+IDENTITY: Mapping[str, float] = {
+    "sum": 0, "prod": 1, "max": -float("inf"), "min": float("inf"),
+    "argmax": -float("inf"), "argmin": float("inf"),
+}
+COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An L1 schedule: how many points of each axis one body computes, and what is unrolled.
+
+    Attributes:
+        factors: pairs of axis name and points side by side; all others go one by one.
+        unroll: reduction axes that are written out instead of looped over.
+    """
+
+    factors: tuple[tuple[str, int], ...] = ()
+    unroll: tuple[str, ...] = ()
+
+    def factor(self, over: Axis) -> int:
+        return dict(self.factors).get(over.name, 1)
+
+
+def identity(combine: str, dtype: str) -> Const:
+    """What a reduction starts from."""
+    start = IDENTITY[combine]
+    if dtype == "bool":
+        return Const(start > 0, dtype)
+    if dtype != "float32" and abs(start) > 1:
+        low, high = (0, 255) if dtype == "uint8" else (-2**31, 2**31 - 1)
+        return Const(high if start > 0 else low, dtype)
+    return Const(start, dtype)
+
+
+def combine_expr(combine: str, total: Expr, value: Expr) -> Expr:
+    """`total` with one more value; on bools max is "or", min is "and"."""
+    if value.dtype == "bool":
+        return call("logical_or" if combine == "max" else "logical_and", total, value)
+    return call(COMBINE[combine], total, value)
+
+
+def scheduled(nest: Nest, tile: Tile = Tile()) -> tuple[Stmt, ...]:
+    """The statements of a nest under a tile; `Tile()` is the plain loop nest (L0)."""
+    return _loops(nest, tile, nest.axes, ({},))
+
+
+def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, ...]
+           ) -> tuple[Stmt, ...]:
+    if not axes:
+        return _leaf(nest, tile, points)
+    first, rest = axes[0], axes[1:]
+    factor = tile.factor(first)
+    if factor == 1:
+        return (For(first, _loops(nest, tile, rest, points), 0, first.extent),)
+    remainder = first.extent % factor
+    stop = first.extent - remainder
+    main = Axis(first.name, first.extent - factor + 1)
+    start = axis(first.name, main.extent)
+    spread = tuple({**p, first.name: start + n} for p in points for n in range(factor))
+    result: list[Stmt] = []
+    if stop != 0:
+        result.append(For(main, _loops(nest, tile, rest, spread), 0, stop, factor))
+    if remainder != 0:
+        result.append(For(first, _loops(nest, tile, rest, points), stop, first.extent))
+    return tuple(result)
+
+
+def _leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:
+    """One body: accumulators for each point, the reduction, and the stores."""
+    if not nest.combine:
+        return share([_store(nest, p, RESULT) for p in points])
+    names = ["sum" if nest.combine == "sum" else "best" if nest.combine.startswith("arg")
+             else nest.combine] * len(points)
+    names = [n if len(points) == 1 else f"{n}{i}" for i, n in enumerate(names)]
+    dtype = nest.body.dtype
+    result: list[Stmt] = [Declare(n, identity(nest.combine, dtype)) for n in names]
+    if nest.combine.startswith("arg"):
+        result += [Declare(f"{n}At", Const(0, "int32")) for n in names]
+    result += _reduce(nest, tile, nest.reds, points, names, {})
+    final = [Local(n, dtype) if not nest.combine.startswith("arg") else Local(f"{n}At", "int32")
+             for n in names]
+    result += share([_store(nest, p, local) for p, local in zip(points, final, strict=True)])
+    return tuple(result)
+
+
+def _reduce(nest: Nest, tile: Tile, reds: tuple[Axis, ...], points: tuple[Point, ...],
+            names: list[str], fixed: Point) -> list[Stmt]:
+    unrolled = [r for r in reds if r.name in tile.unroll and isinstance(r.extent, int)]
+    loops = [r for r in reds if r not in unrolled]
+    body: list[Stmt] = []
+    for values in itertools.product(*(range(r.extent) for r in unrolled)):  # type: ignore[arg-type]
+        at = {**fixed, **{r.name: v for r, v in zip(unrolled, values, strict=True)}}
+        for point, name in zip(points, names, strict=True):
+            body.append(_accumulate(nest, {**point, **at}, name))
+    result: list[Stmt] = list(share(body))
+    for red in reversed(loops):
+        result = [For(red, tuple(result), 0, red.extent)]
+    return result
+
+
+def _accumulate(nest: Nest, point: Point, name: str) -> Stmt:
+    value = substitute_expr(nest.body, point)
+    total = Local(name, value.dtype)
+    if not nest.combine.startswith("arg"):
+        return Assign(name, combine_expr(nest.combine, total, value))
+    position: Dim = 0
+    for red in nest.reds:
+        position = position * red.extent + point.get(red.name, atom(red))
+    better = call("greater" if nest.combine == "argmax" else "less", value, total)
+    return If(better, (Assign(name, value), Assign(f"{name}At", Index(position))))
+
+
+def _store(nest: Nest, point: Point, result: Expr) -> Stmt:
+    value = substitute_expr(nest.epilogue, point)
+    value = map_expr(value, lambda e: result if isinstance(e, Local) and e.name == RESULT.name
+                     else None)
+    return Store(nest.out.name, substitute(nest.out_index, point), value)

@@ -1,0 +1,29 @@
+"""What a target is: a column of the scalar table, a default schedule, and a printer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from transpile.lower.loops import Tile
+from transpile.lower.nest import Nest
+from transpile.lower.stmt import Kernel
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of code that transpile emits.
+
+    Attributes:
+        name: as in `--targets` and `load({target})`.
+        column: the column of the scalar table that it prints.
+        schedule: the L1 schedule of a nest.
+        print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
+        runs_in: "node" where Node can run it, "browser" where only a browser can.
+    """
+
+    name: str
+    column: str
+    schedule: Callable[[Nest], Tile]
+    print_kernel: Callable[[Kernel, str], str]
+    runs_in: str = "node"

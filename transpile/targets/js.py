@@ -1,0 +1,238 @@
+"""Plain JavaScript: one function per kernel over one heap, in float64 arithmetic.
+
+JS computes in float64 and rounds to float32 when it stores, so results differ from float32
+arithmetic in the last bits. `Math.fround` after each step costs a factor of 2 to 10 (measured),
+and buys nothing that a model needs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from transpile.ir.dims import Dim, FloorDiv, Mod, Opaque, nonnegative
+from transpile.ir.dims import lower as lower_bound
+from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
+from transpile.lower.hoist import hoist
+from transpile.lower.loops import Tile
+from transpile.lower.nest import Nest
+from transpile.lower.scalar import ATOM, BIT_OR, PRODUCT, SCALARS, SUM, UNARY, decomposed
+from transpile.lower.schedule import register_tile
+from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
+from transpile.lower.walk import map_body
+from transpile.targets.base import Target
+
+VIEWS = {"float32": "f32", "int32": "i32", "uint8": "u8", "bool": "u8"}
+"""The view of the heap for each dtype; a bool is a byte."""
+
+RESERVED = frozenset(
+    "arguments await break case catch class const continue debugger default delete do else enum "
+    "eval export extends false finally for function if implements import in instanceof interface "
+    "let new null package private protected public return static super switch this throw true "
+    "try typeof var void while with yield Math Number Infinity NaN undefined f32 i32 u8".split())
+
+
+def identifier(name: str) -> str:
+    """A legal JS identifier that reads like `name`."""
+    parts = [p for p in re.split(r"[^A-Za-z0-9_$]+", name) if p]
+    text = "".join(p if i == 0 else p[0].upper() + p[1:] for i, p in enumerate(parts)) or "value"
+    return f"_{text}" if text[0].isdigit() or text in RESERVED else text
+
+
+@dataclass
+class _Scope:
+    """JS names inside one function; the kinds of IR names are separate spaces."""
+
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def get(self, kind: str, name: str) -> str:
+        key = (kind, name)
+        if key not in self.names:
+            base = text = identifier(name)
+            count = 1
+            while text in self.names.values():
+                count += 1
+                text = f"{base}_{count}"
+            self.names[key] = text
+        return self.names[key]
+
+
+def js_number(value: float | int | bool, dtype: str) -> str:
+    """The shortest JS literal that rounds to `value` in its dtype."""
+    if dtype == "bool":
+        return "true" if value else "false"
+    if dtype != "float32":
+        return str(int(value))
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    number = float(np.float32(value))
+    text = str(np.float32(number)) if abs(number) != 0 else "0"
+    text = re.sub(r"\.0$", "", text)
+    text = re.sub(r"\.0e", "e", text).replace("e+", "e").replace("e-0", "e-").replace("e0", "e")
+    return "-0" if number == 0 and math.copysign(1, number) < 0 else text
+
+
+class Printer:
+    """Prints the loop IR as JS; knows no graph operator."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.scope = _Scope()
+        self.lines: list[str] = []
+        self.indent = 1
+        self.views: set[str] = set()
+        self.args = [self.scope.get("buffer", a.name) for a in kernel.args]
+        self.dims = [self.scope.get("dim", d) for d in kernel.dims]
+
+    def text(self, name: str) -> str:
+        body = map_body(self.kernel.body, lambda e: decomposed(e, "js"))
+        self.block(hoist(body))
+        views = ", ".join(v for v in ("f32", "i32", "u8") if v in self.views)
+        head = f"function {name}({', '.join([f'{{ {views} }}', *self.args, *self.dims])}) {{"
+        return "\n".join([head, *self.lines, "}"])
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " * self.indent + text)
+
+    def block(self, body: Sequence[Stmt]) -> None:
+        for stmt in body:
+            self.statement(stmt)
+
+    def nested(self, head: str, body: Sequence[Stmt]) -> None:
+        self.line(head)
+        self.indent += 1
+        self.block(body)
+        self.indent -= 1
+
+    def statement(self, stmt: Stmt) -> None:
+        if isinstance(stmt, For):
+            self.loop(stmt)
+        elif isinstance(stmt, If):
+            self.nested(f"if ({self.expr(stmt.condition)}) {{", stmt.then)
+            if stmt.otherwise:
+                self.nested("} else {", stmt.otherwise)
+            self.line("}")
+        elif isinstance(stmt, Comment):
+            self.line(f"// {stmt.text}")
+        elif isinstance(stmt, Store):
+            self.line(f"{self.place(stmt.buffer, stmt.index, stmt.value.dtype)} = "
+                      f"{self.expr(stmt.value)};")
+        elif isinstance(stmt, Let) and isinstance(stmt.value, Pointer):
+            pointer = self.offset(stmt.value.buffer, stmt.value.index)
+            self.line(f"const {self.scope.get('buffer', stmt.name)} = {pointer};")
+        else:
+            self.local(stmt)
+
+    def local(self, stmt: Let | Declare | Assign) -> None:
+        name, value = self.scope.get("local", stmt.name), stmt.value
+        if isinstance(stmt, Assign):
+            grows = (isinstance(value, Call) and value.fn in ("add", "mul")
+                     and value.args[0] == Local(stmt.name, value.dtype)
+                     and value.dtype == "float32")
+            if grows and isinstance(value, Call):
+                sign = "+" if value.fn == "add" else "*"
+                self.line(f"{name} {sign}= {self.expr(value.args[1])};")
+            else:
+                self.line(f"{name} = {self.expr(value)};")
+        else:
+            word = "const" if isinstance(stmt, Let) else "let"
+            self.line(f"{word} {name} = {self.expr(value)};")
+
+    def loop(self, stmt: For) -> None:
+        name = self.scope.get("axis", stmt.axis.name)
+        step = f"{name}++" if stmt.step == 1 else f"{name} += {stmt.step}"
+        self.nested(f"for (let {name} = {self.index(stmt.start)}; "
+                    f"{name} < {self.index(stmt.stop, SUM)}; {step}) {{", stmt.body)
+        self.line("}")
+
+    def place(self, buffer: str, index: Dim, dtype: str) -> str:
+        view = VIEWS[dtype]
+        self.views.add(view)
+        return f"{view}[{self.offset(buffer, index)}]"
+
+    def offset(self, buffer: str, index: Dim) -> str:
+        name = self.scope.get("buffer", buffer)
+        return name if index == 0 else f"{name} + {self.index(index, SUM)}".replace("+ -", "- ")
+
+    def expr(self, value: Expr, needed: int = 0) -> str:
+        text, precedence = self._expr(value)
+        return f"({text})" if precedence < needed else text
+
+    def _expr(self, value: Expr) -> tuple[str, int]:
+        if isinstance(value, Const):
+            text = js_number(value.value, value.dtype)
+            return text, UNARY if text.startswith("-") else ATOM
+        if isinstance(value, Local):
+            return self.scope.get("local", value.name), ATOM
+        if isinstance(value, Index):
+            return self._index(value.index)
+        if isinstance(value, Load):
+            text = self.place(value.buffer, value.index, value.dtype)
+            return (f"{text} !== 0", 9) if value.dtype == "bool" else (text, ATOM)
+        assert isinstance(value, Call), value
+        cell = SCALARS[value.fn].cell("js", value.args[-1].dtype)
+        assert cell is not None, value.fn
+        needs = cell.needs or (0,) * len(value.args)
+        operands = [self.expr(a, n) for a, n in zip(value.args, needs, strict=True)]
+        return cell.template.format(*operands), cell.precedence
+
+    def index(self, value: Dim, needed: int = 0) -> str:
+        text, precedence = self._index(value)
+        return f"({text})" if precedence < needed else text
+
+    def _index(self, value: Dim) -> tuple[str, int]:
+        if isinstance(value, int):
+            return str(value), ATOM if value >= 0 else UNARY
+        terms = [self._term(m, c) for m, c in value.terms]
+        text = " + ".join(t for t, _ in terms).replace("+ -", "- ")
+        return text, terms[0][1] if len(terms) == 1 else SUM
+
+    def _term(self, monomial: Sequence[object], coef: int) -> tuple[str, int]:
+        if not monomial:
+            return str(coef), ATOM
+        factors = [self._atom(a) for a in monomial]
+        if coef not in (1, -1):
+            factors.append((str(abs(coef)), ATOM))
+        sign = "-" if coef < 0 else ""
+        if len(factors) == 1:
+            text, precedence = factors[0]
+            return (sign + (f"({text})" if sign and precedence < UNARY else text),
+                    UNARY if sign else precedence)
+        return sign + " * ".join(f"({t})" if p < UNARY else t for t, p in factors), PRODUCT
+
+    def _atom(self, a: object) -> tuple[str, int]:
+        if isinstance(a, FloorDiv):
+            ratio = f"{self.index(a.value, PRODUCT)} / {self.index(a.divisor, UNARY)}"
+            if nonnegative(lower_bound(a.value)):
+                return f"{ratio} | 0", BIT_OR
+            return f"Math.floor({ratio})", ATOM
+        if isinstance(a, Mod):
+            by = self.index(a.divisor, UNARY)
+            text = f"{self.index(a.value, PRODUCT)} % {by}"
+            if nonnegative(lower_bound(a.value)):
+                return text, PRODUCT
+            return f"({text} + {by}) % {by}", PRODUCT
+        if isinstance(a, Opaque):
+            return self._expr(a.expr)
+        kind = "dim" if type(a).__name__ == "Name" else "axis"
+        return self.scope.get(kind, str(a)), ATOM
+
+
+def print_kernel(kernel: Kernel, name: str) -> str:
+    """A JS function: heap views, then element offsets of the arguments, then dimensions."""
+    return Printer(kernel).text(name)
+
+
+def schedule(nest: Nest) -> Tile:
+    """Register tiles as measured under V8: twelve accumulators at most, then they spill."""
+    return register_tile(nest, ((3, 4), (4, 4), (3, 3), (4, 2), (2, 4), (2, 2)), 4)
+
+
+JS = Target("js", "js", schedule, print_kernel)
+
