@@ -40,8 +40,9 @@ def rows() -> list[tuple[str, str]]:
     from transpile.frontends.numpy_shape import SHAPES
     from transpile.frontends.numpy_ufuncs import UFUNCS
     public = [n for n in nn.__all__ if callable(getattr(nn, n))]
+    elementwise = sorted({*UFUNCS, *_functions(ELEMENTWISE)})
     return [
-        ("NumPy, elementwise", _listed(sorted({*UFUNCS, *_functions(ELEMENTWISE)}))),
+        ("NumPy and `scipy.special`, elementwise", _listed(elementwise)),
         ("NumPy, products", _listed(_functions(CONTRACTIONS))),
         ("NumPy, reductions", _listed(_functions(REDUCTIONS))),
         ("NumPy, shapes and indices", _listed(_functions(SHAPES))),
