@@ -78,8 +78,7 @@ class Context:
     def kernel(self, kernel: Any) -> dict[str, Any]:
         """A kernel's function and the comment above it."""
         name = self.names.get(kernel.name, ("kernel", kernel.name))
-        local = Namespace([*self.dims, *ARRAYS, name])
-        source = self.printer(kernel, name, [local.fresh(a.name) for a in kernel.args])
+        source = self.printer(kernel, name)
         formula, where = comment_text(kernel.formula), comment_text(kernel.where)
         return {"source": source.rstrip() + "\n",
                 "comment": [f"{formula:60}  {where}".strip()] if formula or where else []}

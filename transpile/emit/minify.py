@@ -6,11 +6,14 @@ import re
 
 from transpile.errors import DependencyError
 
-_HEADER = re.compile(r"\A(?:'use strict';\n)?(?://[^\n]*\n)+")
+_KEPT = re.compile(r"^// (?:.*: made by transpile|content ).*\n", re.MULTILINE)
+"""What tells a file apart: its maker and its content hash."""
 
 
 def minify(code: str) -> str:
-    """`code` without comments and needless white space; names stay.
+    """`code` without comments and needless white space, two lines of the header excepted.
+
+    Names stay as they are.
 
     Raises:
         DependencyError: rjsmin is missing.
@@ -20,5 +23,5 @@ def minify(code: str) -> str:
     except ImportError:
         raise DependencyError("--minify needs the package rjsmin",
                               fix="pip install rjsmin") from None
-    result: str = jsmin(code)
-    return result.strip() + "\n"
+    header = code[:code.index("\n\n") + 1]
+    return "".join(_KEPT.findall(header)) + jsmin(code).strip() + "\n"

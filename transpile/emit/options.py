@@ -11,8 +11,8 @@ from transpile.lower.stmt import Kernel
 
 Format = Literal["esm", "cjs", "iife", "html"]
 
-KernelPrinter = Callable[[Kernel, str, Sequence[str]], str]
-"""`print_kernel(kernel, name, arg_names)`: the function's source."""
+KernelPrinter = Callable[[Kernel, str], str]
+"""`print_kernel(kernel, name)`: a function of the heap's views, the offsets, the dimensions."""
 
 
 @dataclass(frozen=True)
