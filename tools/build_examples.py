@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-LABELS = {"digits": tuple("0123456789")}
 
 
 def names() -> list[str]:
@@ -28,7 +27,7 @@ def build(name: str, out: Path, *, verify: bool = True) -> Path:
     if not (source / "page.html").exists():
         page = out / f"{name}.html"
         page.parent.mkdir(parents=True, exist_ok=True)
-        transpile.build(model, page, labels=LABELS.get(name), verify=verify)
+        transpile.build(model, page, verify=verify)
         return page
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)

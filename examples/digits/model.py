@@ -15,7 +15,8 @@ conv2_weight, conv2_bias = weights["conv2_weight"], weights["conv2_bias"]
 dense_weight, dense_bias = weights["dense_weight"], weights["dense_bias"]
 
 
-@transpile.model(image=transpile.spec("float32", ("batch", 1, 8, 8)))
+@transpile.model(image=transpile.spec("float32", ("batch", 1, 8, 8), low=0, high=1),
+                 labels="0 1 2 3 4 5 6 7 8 9".split())
 def digit(image):
     """`image`: float32[batch, 1, 8, 8], 0 (paper) to 1 (ink); gives `probs`, float32[batch, 10]."""
     edges = np.maximum(nn.conv2d(image, conv1_weight, conv1_bias, padding=1), 0)

@@ -10,7 +10,7 @@ x = np.array([[-1.0], [0.0], [1.0], [2.0], [3.0], [4.0]])
 y = np.array([[-4.0], [-1.0], [2.0], [5.0], [8.0], [11.0]])
 
 slope, offset = np.zeros((1, 1)), np.zeros(1)
-for _ in range(250):
+for _ in range(1000):
     error = x @ slope + offset - y
     slope -= 0.1 * x.T @ error / len(x)
     offset -= 0.1 * error.mean(axis=0)

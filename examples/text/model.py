@@ -28,11 +28,12 @@ def encode(text: str) -> np.ndarray:
     return np.array([[0] * (LENGTH - len(codes)) + codes], dtype=np.int32)
 
 
-@transpile.model(ids=transpile.spec("int32", ("batch", LENGTH)))
+@transpile.model(ids=transpile.spec("int32", ("batch", LENGTH), low=0, high=127),
+                 labels=LANGUAGES)
 def language(ids):
     """`ids`: int32[batch, 64], from `encode`; gives `probs`, float32[batch, 5]."""
     embedded = nn.embedding(ids, characters)
-    states = nn.gru(embedded, input_weight, state_weight, input_bias, state_bias, batch_first=True)
-    summary = states[:, -1]
+    _, summary = nn.gru(embedded, input_weight, state_weight, input_bias, state_bias,
+                        batch_first=True)
     probs = nn.softmax(summary @ output_weight.T + output_bias)
     return probs
