@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from transpile.ops.composite import Value, apply, as_float, composite, floating
+from transpile.ops.composite import Value, apply, as_float, composite, floating, normalise_axes
 from transpile.ops.registry import sample
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -67,16 +67,20 @@ def _mish(x: Value) -> Value:
     return x * np.tanh(_softplus(x))
 
 
+def _along(name: str, x: Value, axis: int) -> Value:
+    return apply(name, x, axes=normalise_axes(axis, x.ndim), keepdims=True)
+
+
 def _softmax(x: Value, *, axis: int = -1) -> Value:
     x = as_float(x)
-    e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    e = np.exp(x - _along("max", x, axis))
+    return e / _along("sum", e, axis)
 
 
 def _log_softmax(x: Value, *, axis: int = -1) -> Value:
     x = as_float(x)
-    shifted = x - x.max(axis=axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
+    shifted = x - _along("max", x, axis)
+    return shifted - np.log(_along("sum", np.exp(shifted), axis))
 
 
 def relu(x: np.ndarray) -> np.ndarray:

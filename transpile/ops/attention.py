@@ -118,8 +118,8 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | No
     elif mask is not None:
         scores = scores + mask
         keep &= ~np.isneginf(scores)
-    weights = np.where(keep, np.exp(scores - np.max(scores, -1, keepdims=True, where=keep,
-                                                    initial=-1e30)), 0)
+    scores = np.where(keep, scores, -np.inf)
+    weights = np.exp(scores - np.max(scores, -1, keepdims=True, initial=-1e30))
     total = weights.sum(-1, keepdims=True)
     weights = weights / np.where(total == 0, 1, total)
     return np.asarray(np.einsum("...ts,...sd->...td", weights, v)).astype(q.dtype)
