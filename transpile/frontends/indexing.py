@@ -80,9 +80,10 @@ def _cut(entry: Any, size: Dim) -> _Cut:
     start = entry + size if isinstance(entry, int) and entry < 0 else entry
     if isinstance(start, int) and isinstance(size, int) and not 0 <= start < size:
         fail(f"index {entry} is out of bounds for a dimension of {size}")
-    if isinstance(start, Poly) and not isinstance(entry, Poly) and not nonnegative(start):
+    inside = nonnegative(start) and nonnegative(size - 1 - start)
+    if not isinstance(entry, Poly) and not inside:
         fail(f"index {entry} may be out of bounds for a dimension of {size}",
-             why="a named dimension may be as small as 1")
+             why="a named dimension may be as small as 1", fix="give that dimension a fixed size")
     return _Cut(start, 1, drop=True)
 
 

@@ -60,7 +60,8 @@ def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: float | Non
 
 def _isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8,
              equal_nan: bool = False) -> Any:
-    near = np.abs(np.subtract(a, b)) <= atol + rtol * np.abs(b)
+    near = np.equal(a, b) | (np.isfinite(b) & (
+        np.abs(np.subtract(a, b)) <= atol + rtol * np.abs(b)))
     return near | (np.isnan(a) & np.isnan(b)) if equal_nan else near
 
 
@@ -129,6 +130,11 @@ def _result_type(*values: Any) -> np.dtype[Any]:
     return np.dtype(common_dtype([*known, *dtypes]))
 
 
+def _size(a: Any, axis: Any = None) -> Any:
+    x = as_tracer(a)
+    return x.size if axis is None else x.shape[axis]
+
+
 ELEMENTWISE: dict[Callable[..., Any], Callable[..., Any]] = {
     np.where: _where, np.select: _select, np.clip: _clip,
     np.round: _round, np.around: _round, np.fix: np.trunc,
@@ -137,18 +143,10 @@ ELEMENTWISE: dict[Callable[..., Any], Callable[..., Any]] = {
     np.full_like: _full_like, np.copy: as_tracer, np.real: as_tracer,
     np.triu: _triangle(np.triu), np.tril: _triangle(np.tril),
     np.polyval: _polyval, np.searchsorted: _searchsorted, np.digitize: _digitize,
-    np.sinc: _sinc, np.result_type: _result_type,
+    np.sinc: _sinc, np.size: _size, np.result_type: _result_type,
     np.shape: lambda a: as_tracer(a).shape, np.ndim: lambda a: as_tracer(a).ndim,
     np.isscalar: lambda element: False, np.iscomplexobj: lambda x: False,
 }
 
 if hasattr(np, "astype"):  # NumPy 2.1
     ELEMENTWISE[np.astype] = _astype
-
-
-def _size(a: Any, axis: Any = None) -> Any:
-    x = as_tracer(a)
-    return x.size if axis is None else x.shape[axis]
-
-
-ELEMENTWISE[np.size] = _size

@@ -121,7 +121,8 @@ class Tracer:
     # --- Python's protocols that need values ----------------------------------------------
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._value("np.asarray() or np.array()", VALUE_FIX + "; np.stack makes "
-                                    "one array of several"), dtype=dtype)
+                                    "one array of several, np.take(table, ids, axis=0) indexes a "
+                                    "local array"), dtype=dtype)
 
     def __bool__(self) -> bool:
         return bool(self._value("Python's if, while, and, or, not, assert", BRANCH_FIX))
@@ -133,7 +134,8 @@ class Tracer:
         return int(self._value("int()", VALUE_FIX))
 
     def __index__(self) -> int:
-        return self._value("an index or range()", BRANCH_FIX).__index__()
+        return self._value("an index or range()", BRANCH_FIX + "; a local array is "
+                           "indexed with np.take(table, ids, axis=0)").__index__()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "node":
