@@ -143,7 +143,7 @@ class Poly:
         raise TypeError(f"the size {self} is symbolic, and here a number is needed")
 
     def __str__(self) -> str:
-        parts = []
+        parts: list[str] = []
         for monomial, coef in self.terms:
             body = "*".join(map(str, monomial))
             text = str(coef) if not body else body if coef == 1 else f"{coef}*{body}"
@@ -234,7 +234,8 @@ def _divide(value: Dim, by: Dim) -> tuple[Dim, Dim]:
     """Split `value` into `quotient*by + rest`, moving every term that `by` divides."""
     if value == by:
         return 1, 0
-    done, rest = [], []
+    done: list[tuple[Monomial, int]] = []
+    rest: list[tuple[Monomial, int]] = []
     for monomial, coef in _terms(value):
         part = _quotient(monomial, coef, by)
         if part is None and isinstance(by, int) and not monomial:
@@ -424,6 +425,11 @@ def product(values: Iterable[Dim]) -> Dim:
 def parse_dim(text: str) -> Dim:
     """Read what `str(dim)` writes: a number, a name, or a polynomial of them."""
     import ast
+    import operator
+
+    table: dict[type, Callable[[Any, Any], Dim]] = {
+        ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+        ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod}
 
     def read(node: ast.expr) -> Dim:
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
@@ -432,13 +438,8 @@ def parse_dim(text: str) -> Dim:
             return dim(node.id)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return read(node.operand) * -1
-        if isinstance(node, ast.BinOp):
-            a, b = read(node.left), read(node.right)
-            for kind, result in ((ast.Add, lambda: a + b), (ast.Sub, lambda: a - b),
-                                 (ast.Mult, lambda: a * b), (ast.FloorDiv, lambda: a // b),
-                                 (ast.Mod, lambda: a % b)):
-                if isinstance(node.op, kind):
-                    return result()
+        if isinstance(node, ast.BinOp) and type(node.op) in table:
+            return table[type(node.op)](read(node.left), read(node.right))
         raise ValueError(f"not a dimension: {text!r}")
 
     try:

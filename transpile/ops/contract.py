@@ -1,5 +1,6 @@
 """Contractions: sums of products of two operands (matrix products, einsum, convolutions)."""
 
+# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -124,11 +125,11 @@ def contract(a: np.ndarray, b: np.ndarray, equation: str) -> np.ndarray:
 
     def matrices(x: np.ndarray, labels: str, *groups: list[str]) -> np.ndarray:
         moved = x.transpose([labels.index(c) for group in groups for c in group])
-        return moved.reshape([int(np.prod([size[c] for c in g], dtype=int)) for g in groups])
+        return np.reshape(moved, [int(np.prod([size[c] for c in g], dtype=int)) for g in groups])
 
     result = matrices(a, labels_a, batch, rows, inner) @ matrices(b, labels_b, batch, inner, cols)
     order = batch + rows + cols
-    return result.reshape([size[c] for c in order]).transpose([order.index(c) for c in out])
+    return np.transpose(result.reshape([size[c] for c in order]), [order.index(c) for c in out])
 
 
 contraction(
@@ -174,7 +175,7 @@ def conv(x: np.ndarray, w: np.ndarray, stride: Axes, dilation: Axes, groups: int
     """Cross-correlation of x[N, *S, C] with w[*K, C/groups, O], no padding."""
     x, w = _common(x, w)
     *window, per_group, out = w.shape
-    total = None
+    total: np.ndarray | float = 0.0
     for tap, part in taps(x, tuple(window), stride, dilation):
         grouped = part.reshape(*part.shape[:-1], groups, per_group)
         kernel = w[tap].reshape(per_group, groups, out // groups)
@@ -183,8 +184,8 @@ def conv(x: np.ndarray, w: np.ndarray, stride: Axes, dilation: Axes, groups: int
         else:  # one matrix product for each group: [groups, pixels, per_group] @ [.., out]
             product = np.moveaxis(np.moveaxis(grouped, -2, 0).reshape(groups, -1, per_group)
                                   @ np.moveaxis(kernel, 1, 0), 0, 1)
-        total = product if total is None else total + product
-    return total.reshape(*part.shape[:-1], out)
+        total = product if isinstance(total, float) else total + product
+    return np.reshape(total, (*part.shape[:-1], out))
 
 
 contraction(

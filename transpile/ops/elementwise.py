@@ -5,6 +5,7 @@ op's own name in `lower/scalar.py`; where operands and result are bool, arithmet
 operations turn into logical ones, as they do in NumPy.
 """
 
+# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 import math
@@ -62,6 +63,11 @@ def _logical(name: str, *dtypes: str) -> str:
     return "bool"
 
 
+def _any(name: str, *dtypes: str) -> str:
+    """The common dtype, bool included."""
+    return promote(*dtypes)
+
+
 Rule = Callable[..., str]
 
 
@@ -72,7 +78,7 @@ def array_dtype(rule: Rule, name: str, *arrays: np.ndarray) -> np.dtype[Any]:
     return np.dtype("float64" if wide and kind == "float32" else kind)
 
 
-def elementwise(name: str, function: Callable[..., np.ndarray], rule: Rule, *samples: Sample,
+def elementwise(name: str, function: Callable[..., Any], rule: Rule, *samples: Sample,
                 result: str = "", integer: str = "") -> Op:
     """Register a "map" op.
 
@@ -102,8 +108,14 @@ def elementwise(name: str, function: Callable[..., np.ndarray], rule: Rule, *sam
             return cast(call(name, *(cast(v, "int32") for v in values)), kind)
         return call(BOOLEAN[name] if kind == "bool" and name in BOOLEAN else name, *values)
 
-    reference.__doc__ = (function.__doc__ or "").strip().split("\n")[0] or name
+    reference.__doc__ = _first_sentence(function)
     return register(Op(name, infer, reference, Pointwise(at), samples))
+
+
+def _first_sentence(function: Callable[..., Any]) -> str:
+    """What a function does, from its docstring; a ufunc's begins with its signature."""
+    paragraphs = (function.__doc__ or "").strip().split("\n\n")
+    return " ".join(paragraphs[isinstance(function, np.ufunc)].split())
 
 
 # What NumPy lacks.
@@ -140,11 +152,16 @@ def _single(*dtypes: str, low: float = -2, high: float = 2) -> tuple[Sample, ...
                  for d in dtypes for s in ("3,5", "7", "1,1,3", ""))
 
 
+def _rows(*rows: tuple[str, Callable[..., Any]]) -> tuple[tuple[str, Callable[..., Any]], ...]:
+    """Ops that share a rule and samples."""
+    return rows
+
+
 _F, _I, _U, _B = "float32", "int32", "uint8", "bool"
 _MIXED = (sample("float32[3]", "int32[5,1]"), sample("uint8[3]", "int32[3]", high=200))
 
-for _name, _function in (("add", np.add), ("mul", np.multiply), ("maximum", np.maximum),
-                         ("minimum", np.minimum)):
+for _name, _function in _rows(("add", np.add), ("mul", np.multiply), ("maximum", np.maximum),
+                              ("minimum", np.minimum)):
     elementwise(_name, _function, _numeric, *_pairs(_F, _I, _B), *_MIXED,
                 *_pairs(_U, low=0, high=200))
 elementwise("sub", np.subtract, _numeric, *_pairs(_F, _I), *_MIXED, *_pairs(_U, high=200))
@@ -152,7 +169,7 @@ elementwise("div", np.divide, _floating, *_pairs(_F, _I, low=1, high=9),
             sample("float32[7]", "int32[7]", low=1, high=5))
 elementwise("floor_div", np.floor_divide, _numeric, *_pairs(_F, low=0.3, high=9),
             sample("uint8[5]", "int32[5]", low=1, high=9), *_pairs(_I, low=1, high=99))
-for _name, _function in (("mod", np.mod), ("fmod", np.fmod)):
+for _name, _function in _rows(("mod", np.mod), ("fmod", np.fmod)):
     elementwise(_name, _function, _numeric, *_pairs(_F, low=0.3, high=9),
                 *_pairs(_F), *_pairs(_I, low=1, high=99))
 elementwise("pow", np.power, _numeric, *_pairs(_F, low=0.1, high=3), *_pairs(_I, low=0, high=5))
@@ -162,26 +179,26 @@ elementwise("neg", np.negative, _numeric, *_single(_F, _I), *_single(_U, high=9)
 elementwise("abs", np.abs, _numeric, *_single(_F, _I), *_single(_U, high=9))
 elementwise("sign", np.sign, _numeric, *_single(_F, _I), *_single(_U, high=9))
 
-for _name, _function in (("exp", np.exp), ("expm1", np.expm1), ("sin", np.sin), ("cos", np.cos),
-                         ("tanh", np.tanh), ("sinh", np.sinh), ("cosh", np.cosh),
-                         ("atan", np.arctan), ("asinh", np.arcsinh), ("erf", erf),
-                         ("sigmoid", sigmoid)):
+for _name, _function in _rows(("exp", np.exp), ("expm1", np.expm1), ("sin", np.sin),
+                              ("cos", np.cos), ("tanh", np.tanh), ("sinh", np.sinh),
+                              ("cosh", np.cosh), ("atan", np.arctan), ("asinh", np.arcsinh),
+                              ("erf", erf), ("sigmoid", sigmoid)):
     elementwise(_name, _function, _floating, *_single(_F, _I), *_single(_F, low=-6, high=6))
 elementwise("tan", np.tan, _floating, *_single(_F, low=-1.2, high=1.2))
-for _name, _function in (("log", np.log), ("sqrt", np.sqrt), ("rsqrt", rsqrt)):
+for _name, _function in _rows(("log", np.log), ("sqrt", np.sqrt), ("rsqrt", rsqrt)):
     elementwise(_name, _function, _floating, *_single(_F, low=0.1, high=9),
                 *_single(_I, low=1, high=9))
 elementwise("log1p", np.log1p, _floating, *_single(_F, low=-0.8, high=9))
-for _name, _function in (("asin", np.arcsin), ("acos", np.arccos), ("atanh", np.arctanh)):
+for _name, _function in _rows(("asin", np.arcsin), ("acos", np.arccos), ("atanh", np.arctanh)):
     elementwise(_name, _function, _floating, *_single(_F, low=-0.95, high=0.95))
 elementwise("acosh", np.arccosh, _floating, *_single(_F, low=1.05, high=9))
 
-for _name, _function in (("floor", np.floor), ("ceil", np.ceil), ("round", np.rint),
-                         ("trunc", np.trunc)):
+for _name, _function in _rows(("floor", np.floor), ("ceil", np.ceil), ("round", np.rint),
+                              ("trunc", np.trunc)):
     elementwise(_name, _function, _numeric, *_single(_F, low=-6, high=6), *_single(_I),
                 integer="same")
-for _name, _function in (("isnan", np.isnan), ("isinf", np.isinf)):
-    elementwise(_name, _function, lambda name, dtype: dtype, *_single(_F, _I, _B), result="bool",
+for _name, _function in _rows(("isnan", np.isnan), ("isinf", np.isinf)):
+    elementwise(_name, _function, _any, *_single(_F, _I, _B), result="bool",
                 integer="false")
 
 for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
@@ -210,7 +227,7 @@ def _infer_where(condition: TensorType, a: TensorType, b: TensorType) -> TensorT
 
 def where(condition: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`a` where the condition is not zero, else `b`."""
-    kind = array_dtype(lambda _, *d: promote(*d), "where", a, b)
+    kind = array_dtype(_any, "where", a, b)
     return np.where(condition, a, b).astype(kind, copy=False)
 
 

@@ -1,5 +1,6 @@
 """Gathers: ops that choose among operands, or compute indices from data."""
 
+# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 from itertools import accumulate
@@ -73,7 +74,8 @@ def concat(*xs: np.ndarray, axis: int) -> np.ndarray:
 
 def _concat_at(index: Idx, *xs: Accessor, axis: int) -> Expr:
     kind = promote(*(x.type.dtype for x in xs))
-    starts = list(accumulate((x.type.shape[axis] for x in xs), lambda a, b: a + b, initial=0))
+    sizes = [x.type.shape[axis] for x in xs]
+    starts: list[Dim] = [0, *accumulate(sizes, lambda a, b: a + b)]
 
     def part(k: int) -> Expr:
         moved = (*index[:axis], index[axis] - starts[k], *index[axis + 1:])

@@ -1,5 +1,6 @@
 """Reductions over axes, extremes' positions, and sliding windows."""
 
+# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -145,9 +146,9 @@ def taps(x: np.ndarray, window: Axes, stride: Axes, dilation: Axes
     sizes = tuple(map(window_size, x.shape[1:-1], window, stride, dilation))
     result = []
     for tap in box(*map(range, window)):
-        cut = tuple(slice(t * d, t * d + (n - 1) * s + 1, s)  # type: ignore[operator]
-                    for t, d, n, s in zip(tap, dilation, sizes, stride, strict=True))
-        result.append((tap, x[(slice(None), *cut)]))
+        cut = [slice(t * d, t * d + (n - 1) * s + 1, s)
+               for t, d, n, s in zip(tap, dilation, sizes, stride, strict=True)]
+        result.append((tap, x[tuple([slice(None), *cut])]))
     return result
 
 
@@ -160,7 +161,7 @@ def _window(name: str, combine: str, function: np.ufunc, result: Callable[[str],
     def reference(x: np.ndarray, window: Axes, stride: Axes, dilation: Axes) -> np.ndarray:
         kind = x.dtype if x.dtype == np.float64 else np.dtype(result(x.dtype.name))
         parts = [part for _, part in taps(x.astype(kind, copy=False), window, stride, dilation)]
-        total = parts[0].copy()
+        total: np.ndarray = parts[0].copy()
         for part in parts[1:]:
             function(total, part, out=total)
         return total

@@ -3,6 +3,7 @@
 Each is lowered by a builder of the same name in `lower/routine.py`.
 """
 
+# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -40,10 +41,11 @@ def _cumulative(name: str, combine: str, function: np.ufunc, neutral: int) -> Op
         kind = x.dtype if x.dtype == np.float64 else np.dtype(accumulator(x.dtype.name))
         moved = np.moveaxis(x.astype(kind, copy=False), axis, 0)
         moved = moved[::-1] if reverse else moved
-        total = function.accumulate(moved, axis=0, dtype=kind)
+        total: np.ndarray = function.accumulate(moved, axis=0, dtype=kind)
         if exclusive:
             total = np.concatenate([np.full_like(total[:1], neutral), total[:-1]])
-        return np.moveaxis(total[::-1] if reverse else total, 0, axis)
+        total = total[::-1] if reverse else total
+        return np.moveaxis(total, 0, axis)
 
     reference.__doc__ = f"The running {combine} along an axis."
     return register(Op(name, infer, reference, routine("build_cumulative", combine=combine), (

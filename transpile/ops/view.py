@@ -1,5 +1,6 @@
 """Views: ops that only rename indices, and those that fill in around them (pad, dilate)."""
 
+# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,16 +11,7 @@ from typing import Any
 import numpy as np
 
 from transpile.errors import ShapeError
-from transpile.ir.dims import (
-    Dim,
-    Opaque,
-    atom,
-    ceildiv,
-    floordiv,
-    mod,
-    nonnegative,
-    product,
-)
+from transpile.ir.dims import Dim, Opaque, atom, ceildiv, floordiv, mod, nonnegative, product
 from transpile.ir.types import TensorType, broadcast
 from transpile.lower.expr import Const, Expr, Index, call
 from transpile.ops.elementwise import broadcast_index
@@ -152,13 +144,17 @@ def _broadcast_shape(x: TensorType, shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
     return shape
 
 
+def _broadcast_source(index: Idx, x: TensorType, shape: tuple[Dim, ...]) -> Idx:
+    return broadcast_index(index, x.shape)
+
+
 def broadcast_to(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Repeated along new axes and along axes of size 1."""
     return np.broadcast_to(x, shape)
 
 
 view("broadcast_to", _broadcast_shape, broadcast_to,
-     lambda index, x, shape: broadcast_index(index, x.shape),
+     _broadcast_source,
      sample("float32[3]", shape=(5, 3)), sample("float32[7,1]", shape=(7, 3)),
      sample("int32[1,3]", shape=(2, 5, 3)), sample("float32[]", shape=(3, 1)))
 
@@ -254,14 +250,14 @@ def constant_of(value: float, dtype: str) -> Const:
     return Const(kind(value), dtype)
 
 
-def _edge(i: Dim, size: Dim) -> Dim:
+def _edge(i: Dim, size: Dim, low: Dim) -> Dim:
     if not nonnegative(i) or not nonnegative(size - 1 - i):
         value = call("maximum", Index(i), Const(0, "int32"))
         return atom(Opaque(call("minimum", value, size_expr(size - 1)), 0, size - 1))
     return i
 
 
-def _reflect(i: Dim, size: Dim) -> Dim:
+def _reflect(i: Dim, size: Dim, low: Dim) -> Dim:
     """`last - |last - |i||`: right for at most `last` elements beyond either end."""
     last = size_expr(size - 1)
     value = call("sub", last, call("abs", call("sub", last, call("abs", Index(i)))))
@@ -281,8 +277,7 @@ def _pad_at(index: Idx, x: Accessor, low: tuple[Dim, ...], high: tuple[Dim, ...]
     if mode == "constant":
         conditions = [c for i, size in zip(moved, shape, strict=True) for c in inside(i, size)]
         return guarded(conditions, lambda: x(*moved), constant_of(value, x.type.dtype))
-    rule = {"edge": lambda i, size, a: _edge(i, size), "wrap": _wrap,
-            "reflect": lambda i, size, a: _reflect(i, size)}[mode]
+    rule = {"edge": _edge, "reflect": _reflect, "wrap": _wrap}[mode]
     return x(*(i if a == 0 and b == 0 else rule(i, size, a) for i, size, a, b in
                zip(moved, shape, low, high, strict=True)))
 
