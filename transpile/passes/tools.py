@@ -39,7 +39,8 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
         if node.op not in ("input", "constant"):
             result = rule(fresh, uses) or fresh
         if result is not fresh:
-            result = _inherit(result, node)
+            result = _checked(result, node)
+            result = result if result in uses else _inherit(result, node)
         done[node] = result
         uses[result] = uses.get(result, 0) + reads[node]
     outputs = tuple((name, done[n]) for name, n in graph.outputs)
@@ -54,10 +55,15 @@ def _reads(graph: Graph) -> dict[Node, int]:
     return reads
 
 
-def _inherit(result: Node, node: Node) -> Node:
+def _checked(result: Node, node: Node) -> Node:
     if result.type != node.type:
         raise InternalError(f"a rewrite of {node.op} changes its type from {node.type} to "
                             f"{result.type}", where=str(node.where) or node.name)
+    return result
+
+
+def _inherit(result: Node, node: Node) -> Node:
+    """A new node with the name and place of the one that it replaces, where it has none."""
     if result.op in ("input", "constant"):
         return result
     name = result.name or node.name
