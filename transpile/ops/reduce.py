@@ -146,9 +146,9 @@ def taps(x: np.ndarray, window: Axes, stride: Axes, dilation: Axes
     sizes = tuple(map(window_size, x.shape[1:-1], window, stride, dilation))
     result = []
     for tap in box(*map(range, window)):
-        cut = [slice(t * d, t * d + (n - 1) * s + 1, s)
-               for t, d, n, s in zip(tap, dilation, sizes, stride, strict=True)]
-        result.append((tap, x[tuple([slice(None), *cut])]))
+        cut = (slice(None), *(slice(t * d, t * d + (n - 1) * s + 1, s)
+                              for t, d, n, s in zip(tap, dilation, sizes, stride, strict=True)))
+        result.append((tap, x[cut]))
     return result
 
 

@@ -81,7 +81,8 @@ def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     if not descending:
         return np.argsort(x, axis=axis, kind="stable").astype(np.int32)
     backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
-    return np.flip(x.shape[axis] - 1 - backwards, axis).astype(np.int32)
+    positions: np.ndarray = np.flip(x.shape[axis] - 1 - backwards, axis)
+    return positions.astype(np.int32)
 
 
 def sort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
