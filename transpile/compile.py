@@ -51,7 +51,7 @@ def with_unique_names(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         if node.op == "input":
             continue
-        base = name = node.name or node.where.part_of or node.op
+        base = name = node.name if node.name and node.name not in taken else _described(node)
         count = 1
         while name in taken:
             count += 1
@@ -64,6 +64,13 @@ def with_unique_names(graph: Graph) -> Graph:
         done[node] = node if node.op == "input" else replace(
             node, inputs=inputs, name=new[node])
     return replace(graph, outputs=tuple((n, done[v]) for n, v in graph.outputs))
+
+
+def _described(node: Node) -> str:
+    """A name for a value without a variable of its own: its layer's path, else what it is."""
+    same_line = [n for n in (node, *node.inputs) if n.where.line == node.where.line]
+    scope = next((n.where.scope for n in same_line if n.where.scope), "")
+    return scope or node.where.part_of or node.op
 
 
 @dataclass

@@ -35,6 +35,8 @@ class Group:
         output: the node that the kernel stores.
         anchor: the reduction or routine, if there is one; of a row kernel the last reduction.
         members: every node computed inside, `output` included.
+        epilogue: the members that are elementwise on the way from the anchor to the output.
+        may_be_rows: False once the row builder has refused the group.
     """
 
     output: Node
@@ -106,7 +108,10 @@ def is_rows(group: Group) -> bool:
 
 def _grow(output: Node, graph: Graph, outputs: set[Node], position: dict[Node, int], *,
           rows: bool) -> Group:
-    group = Group(output, members={output}, epilogue={output}, may_be_rows=rows)
+    group = Group(output, members={output}, may_be_rows=rows)
+    form = form_of(output)
+    if isinstance(form, Pointwise) and form.kind == "map":
+        group.epilogue.add(output)
     _anchor_if_needed(group, output)
     frontier = set(output.inputs)
     while frontier:
@@ -133,6 +138,9 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     users = graph.users[node]
     form = form_of(node)
     if group.kind == "routine" or isinstance(form, Routine):
+        return False
+    if (group.kind != "map" and finishes_contraction(node, graph)
+            and any(u not in group.epilogue for u in users)):
         return False
     if group.kind == "rows":
         return _joins_rows(group, node)
@@ -197,6 +205,26 @@ def _turn_into_rows(group: Group, node: Node) -> bool:
         group.kind = "rows"
         group.anchor = reductions[0]
     return fits
+
+
+def finishes_contraction(node: Node, graph: Graph) -> bool:
+    """True if `node` is elementwise on the result of a contraction that only it reads.
+
+    It belongs into that kernel's epilogue, where the value is still in a register.
+    """
+    form = form_of(node)
+    if not isinstance(form, Pointwise) or form.kind != "map":
+        return False
+    for operand in node.inputs:
+        if is_stored_elsewhere(operand) or operand.shape != node.shape or (
+                len(graph.users[operand]) != 1):
+            continue
+        inner = form_of(operand)
+        if isinstance(inner, Reduction) and inner.contraction:
+            return True
+        if finishes_contraction(operand, graph):
+            return True
+    return False
 
 
 def _row_member(node: Node) -> bool:

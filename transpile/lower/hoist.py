@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from transpile.ir.dims import Axis, Dim, Opaque, Poly, atoms
 from transpile.lower.expr import Expr, Load, Local, Pointer, map_expr
 from transpile.lower.stmt import Assign, Declare, For, Let, Stmt, Store
-from transpile.lower.walk import map_body, parts, statements
+from transpile.lower.walk import map_body, own_exprs, parts, statements
 
 
 def hoist(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -27,7 +27,7 @@ class _Hoister:
 
     def block(self, body: Sequence[Stmt]) -> list[Stmt]:
         result: list[Stmt] = []
-        for stmt in body:
+        for stmt in self.grouped(body):
             if not isinstance(stmt, For):
                 result.append(stmt)
                 continue
@@ -36,6 +36,47 @@ class _Hoister:
             else:
                 result += self.innermost(stmt)
         return result
+
+    def grouped(self, body: Sequence[Stmt]) -> list[Stmt]:
+        """Straight-line accesses that differ by a number only share a pointer."""
+        inside = {s.name for s in body if isinstance(s, (Let, Declare, Assign))}
+        straight = [s for s in body if not isinstance(s, For)]
+        seen: Counter[tuple[str, Dim, str]] = Counter()
+
+        def note(buffer: str, index: Dim, dtype: str) -> tuple[str, Dim]:
+            if isinstance(index, Poly) and not any(_changes(a, NO_AXIS, inside)
+                                                   for a in atoms(index)):
+                seen[buffer, index - index.const, dtype] += 1
+            return buffer, index
+        _map_addresses(straight, note)
+        pointers = {key: self.fresh(key[0]) for key, n in seen.items() if n > 2}
+
+        def point(buffer: str, index: Dim, dtype: str) -> tuple[str, Dim]:
+            if isinstance(index, Poly):
+                name = pointers.get((buffer, index - index.const, dtype))
+                return (name, index.const) if name else (buffer, index)
+            return buffer, index
+        return self._with_pointers(body, pointers, point)
+
+    def _with_pointers(self, body: Sequence[Stmt], pointers: dict[tuple[str, Dim, str], str],
+                       point: Callable[[str, Dim, str], tuple[str, Dim]]) -> list[Stmt]:
+        """The body with each pointer just before the first statement that uses it."""
+        result: list[Stmt] = []
+        waiting = dict(pointers)
+        for stmt in body:
+            new = stmt if isinstance(stmt, For) else _map_addresses([stmt], point)[0]
+            used = set() if isinstance(stmt, For) else _buffers(new)
+            for key, name in list(waiting.items()):
+                if name in used:
+                    result.append(Let(name, Pointer(*key)))
+                    del waiting[key]
+            result.append(new)
+        return result
+
+    def fresh(self, buffer: str) -> str:
+        name = f"{buffer}At{self.count[buffer] or ''}"
+        self.count[buffer] += 1
+        return name
 
     def innermost(self, loop: For) -> list[Stmt]:
         inside = {s.name for s in statements(loop.body) if isinstance(s, (Let, Declare, Assign))}
@@ -47,14 +88,22 @@ class _Hoister:
                 return buffer, index
             key = (buffer, fixed, dtype)
             if key not in pointers:
-                pointers[key] = f"{buffer}At{self.count[buffer] or ''}"
-                self.count[buffer] += 1
+                pointers[key] = self.fresh(buffer)
             return pointers[key], moving
 
         body = _map_addresses(loop.body, split)
         lets = [Let(name, Pointer(buffer, fixed, dtype))
                 for (buffer, fixed, dtype), name in pointers.items()]
         return [*lets, replace(loop, body=body)]
+
+
+NO_AXIS = Axis("", 1)
+
+
+def _buffers(stmt: Stmt) -> set[str]:
+    found = {s.buffer for s in statements([stmt]) if isinstance(s, Store)}
+    return found | {p.buffer for s in statements([stmt]) for e in own_exprs(s) for p in parts(e)
+                    if isinstance(p, Load)}
 
 
 def _split(index: Dim, over: Axis, inside: set[str]) -> tuple[Dim, Dim]:
@@ -90,9 +139,8 @@ def _expr_changes(expr: Expr, over: Axis, inside: set[str]) -> bool:
         expr.buffer in inside)
 
 
-def _map_addresses(body: Sequence[Stmt], split: object) -> tuple[Stmt, ...]:
-    assert callable(split)
-
+def _map_addresses(body: Sequence[Stmt], split: Callable[[str, Dim, str], tuple[str, Dim]]
+                   ) -> tuple[Stmt, ...]:
     def change(expr: Expr) -> Expr:
         def visit(e: Expr) -> Expr | None:
             if not isinstance(e, Load):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from transpile.ir.dims import Axis, Dim, Poly, axis, atom
+from transpile.ir.dims import Axis, Dim, atom, axis, substitute
 from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
-from transpile.lower.nest import RESULT, Nest, map_index, substitute_expr
+from transpile.lower.nest import RESULT, Nest, substitute_expr
 from transpile.lower.share import share
+from transpile.lower.simplify import simplify
 from transpile.lower.stmt import Assign, Declare, For, If, Stmt, Store
-from transpile.ir.dims import substitute
 
 Point = Mapping[str, Dim]
 """Where loop variables stand in one copy of an unrolled body."""
@@ -117,7 +117,7 @@ def _reduce(nest: Nest, tile: Tile, reds: tuple[Axis, ...], points: tuple[Point,
 
 
 def _accumulate(nest: Nest, point: Point, name: str) -> Stmt:
-    value = substitute_expr(nest.body, point)
+    value = simplify(substitute_expr(nest.body, point))
     total = Local(name, value.dtype)
     if not nest.combine.startswith("arg"):
         return Assign(name, combine_expr(nest.combine, total, value))
@@ -129,7 +129,7 @@ def _accumulate(nest: Nest, point: Point, name: str) -> Stmt:
 
 
 def _store(nest: Nest, point: Point, result: Expr) -> Stmt:
-    value = substitute_expr(nest.epilogue, point)
+    value = simplify(substitute_expr(nest.epilogue, point))
     value = map_expr(value, lambda e: result if isinstance(e, Local) and e.name == RESULT.name
                      else None)
     return Store(nest.out.name, substitute(nest.out_index, point), value)

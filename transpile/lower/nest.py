@@ -192,7 +192,7 @@ def _flatten_axes(nest: Nest, field: str) -> Nest:
     position = len(axes) - 1
     while position > 0:
         outer, inner = axes[position - 1], axes[position]
-        if all(_walks_as_one(i, outer, inner) for i in nest.indices()):
+        if all(walks_as_one(i, outer, inner) for i in nest.indices()):
             merged = Axis(inner.name, outer.extent * inner.extent)
             change = {outer.name: 0, inner.name: axis(merged.name, merged.extent)}
             nest = nest.map_indices(lambda d, c=change: substitute(d, c))  # type: ignore[misc]
@@ -201,7 +201,8 @@ def _flatten_axes(nest: Nest, field: str) -> Nest:
     return replace(nest, **{field: tuple(axes)})
 
 
-def _walks_as_one(index: Dim, outer: Axis, inner: Axis) -> bool:
+def walks_as_one(index: Dim, outer: Axis, inner: Axis) -> bool:
+    """True if the index depends on both loop variables only as on one that counts through."""
     a, b = coefficient(index, outer), coefficient(index, inner)
     return a is not None and b is not None and a == b * inner.extent
 

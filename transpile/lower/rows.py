@@ -15,6 +15,7 @@ from transpile.ir.dims import Axis, Dim, axis
 from transpile.ir.graph import Node, topological
 from transpile.lower.expr import Expr, Load, Local
 from transpile.lower.loops import combine_expr, identity
+from transpile.lower.merge import merge_loops
 from transpile.lower.nest import Values, linear
 from transpile.lower.scalar import SCALARS
 from transpile.lower.share import share
@@ -79,7 +80,7 @@ class RowBuilder:
             if kept is not None and kept in self.values.bound:
                 self._load_kept(kept)
         body += self._final()
-        return self._wrap(self.row_axes, body)
+        return merge_loops(self._wrap(self.row_axes, body))
 
     def _stages(self, order: Sequence[Node]) -> dict[Node, int]:
         """For each member the number of passes over the row that must come before it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from transpile.ir.dims import Axis, Dim
@@ -10,8 +11,8 @@ from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest, coefficient
 from transpile.lower.walk import parts
 
-UNROLLED_BODY = 48
-"""Multiply-adds in one innermost body at most; beyond that registers spill and code grows."""
+UNROLLED_BODY = 36
+"""Multiply-adds in one innermost body at most; beyond that code grows without a gain."""
 
 
 def register_tile(nest: Nest, sides: Sequence[tuple[int, int]], single: int) -> Tile:
@@ -26,16 +27,21 @@ def register_tile(nest: Nest, sides: Sequence[tuple[int, int]], single: int) -> 
     if not nest.combine or nest.combine.startswith("arg"):
         return Tile()
     loads = [p for p in parts(nest.body) if isinstance(p, Load)]
+    factors = _factors(nest, loads, sides, single)
+    points = math.prod(f for _, f in factors)
+    return Tile(factors, _unrolled(nest, UNROLLED_BODY // points))
+
+
+def _factors(nest: Nest, loads: Sequence[Load], sides: Sequence[tuple[int, int]], single: int
+             ) -> tuple[tuple[str, int], ...]:
     inner, outer = _reuse_axes(nest, loads)
-    unroll = _unrolled(nest)
     if inner is None and outer is None:
-        last = _tileable(nest.axes[-1:], single)
-        return Tile(last, unroll)
+        return _tileable(nest.axes[-1:], single)
     if inner is None or outer is None or not _tileable([inner, outer], 2)[1:]:
         only = [a for a in (inner, outer) if a is not None]
-        return Tile(_tileable(only, single)[:1], unroll)
+        return _tileable(only, single)[:1]
     rows, cols = _choose(outer.extent, inner.extent, sides)
-    return Tile(((outer.name, rows), (inner.name, cols)), unroll)
+    return (outer.name, rows), (inner.name, cols)
 
 
 def _reuse_axes(nest: Nest, loads: Sequence[Load]) -> tuple[Axis | None, Axis | None]:
@@ -81,12 +87,12 @@ def _choose(outer: Dim, inner: Dim, sides: Sequence[tuple[int, int]]) -> tuple[i
     return 1, 1
 
 
-def _unrolled(nest: Nest) -> tuple[str, ...]:
+def _unrolled(nest: Nest, most: int) -> tuple[str, ...]:
     """Short reduction axes, innermost first, as long as the body stays small."""
     total = 1
     chosen: list[str] = []
     for red in reversed(nest.reds):
-        if not isinstance(red.extent, int) or total * red.extent > UNROLLED_BODY // 4:
+        if not isinstance(red.extent, int) or total * red.extent > most:
             break
         total *= red.extent
         chosen.append(red.name)

@@ -189,9 +189,15 @@ class Printer:
     def _index(self, value: Dim) -> tuple[str, int]:
         if isinstance(value, int):
             return str(value), ATOM if value >= 0 else UNARY
-        terms = [self._term(m, c) for m, c in value.terms]
-        text = " + ".join(t for t, _ in terms).replace("+ -", "- ")
-        return text, terms[0][1] if len(terms) == 1 else SUM
+        ordered = sorted(value.terms, key=lambda t: (not t[0], -len(t[0]), -abs(t[1])))
+        terms = [self._term(m, c) for m, c in ordered]
+        if len(terms) == 1:
+            return terms[0]
+        # A sum reads better when it starts with something positive: `4 - row`, not `-row + 4`.
+        if terms[0][0].startswith("-"):
+            terms = sorted(terms, key=lambda t: t[0].startswith("-"))
+        text = " + ".join(f"({t})" if p < SUM else t for t, p in terms)
+        return text.replace("+ -", "- "), SUM
 
     def _term(self, monomial: Sequence[object], coef: int) -> tuple[str, int]:
         if not monomial:
