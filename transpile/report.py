@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage, and how much of how much of it is done; total 0 where unknown."""
+
+
+def silent(stage: str, done: int, total: int) -> None:  # noqa: ARG001
+    """The progress callback that shows nothing."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def tolerance(length: float, scale: float, noise: float = 0.0) -> Tolerance:
     Algorithms", 2nd ed., sections 2.8 and 3.1. `BASE` times the latter is allowed.
 
     Args:
-        length: additions and functions on the longest path to the result; see `path_length`.
+        length: additions and functions on the longest path to the result; see `node_lengths`.
         scale: the largest magnitude in the result: cancellation makes errors relative to it.
         noise: the largest error of the same computation by NumPy in float32; eight times this
             is allowed where the model itself is badly conditioned.
@@ -68,14 +68,14 @@ def tolerance(length: float, scale: float, noise: float = 0.0) -> Tolerance:
     return Tolerance(relative, max(relative * scale, 8.0 * noise))
 
 
-def path_length(graph: Graph, dims: Mapping[str, int]) -> dict[str, float]:
-    """For each output, the operations on its longest path, counting reductions by their length."""
+def node_lengths(graph: Graph, dims: Mapping[str, int]) -> dict[Node, float]:
+    """For each node, the operations on its longest path, counting reductions by their length."""
     import transpile.ops  # noqa: F401  (fills the table)
     lengths: dict[Node, float] = {}
     for node in graph.nodes:
         before = max((lengths[i] for i in node.inputs), default=0.0)
         lengths[node] = before + _reduction_length(node, dims)
-    return {name: lengths[node] for name, node in graph.outputs}
+    return lengths
 
 
 def _reduction_length(node: Node, dims: Mapping[str, int]) -> float:

@@ -125,6 +125,14 @@ class NodeHost:
             answer = self._on_module("run", source, target, format, inputs)
             return decode_outputs(answer["outputs"])
 
+    def debug(self, source: str, inputs: Mapping[str, object], target: str = "js"
+              ) -> list[tuple[str, np.ndarray]]:
+        """The label and output of every kernel call of a debug build, in order."""
+        with self._lock:
+            answer = self._on_module("debug", source, target, "esm", inputs)
+            return [(step["label"], decode_outputs({"": step["output"]})[""])
+                    for step in answer["steps"]]
+
     def bench(self, source: str, inputs: Mapping[str, object], target: str = "js",
               format: str = "esm", *, min_runs: int = 5, milliseconds: float = 500.0
               ) -> dict[str, Any]:

@@ -105,6 +105,11 @@ const handlers = {
     const model = await modelAt(request);
     return { outputs: map(await model.run(map(request.inputs, decode)), encode) };
   },
+  async debug(request) {
+    const model = await modelAt(request);
+    return { steps: model.debug(map(request.inputs, decode)).map((step) =>
+      ({ label: step.label, output: encode(step) })) };
+  },
   async bench(request) {
     const model = await modelAt(request);
     return timed(model, map(request.inputs, decode), request);

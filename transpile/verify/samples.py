@@ -19,6 +19,9 @@ Ranges = Mapping[str, tuple[float | None, float | None]]
 SIZES = (3, 1, 6)
 """Sizes tried for named dimensions: odd, the broadcasting trap, and one past a tile of four."""
 
+RAISES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+"""What is added to a size until every tensor has an element."""
+
 _VIEWS = {"cast", "reshape", "transpose", "broadcast_to", "slice"}
 _INDEXED = {"take": 0, "embedding": 1, "take_along_axis": 0, "gather_nd": 0}
 
@@ -30,17 +33,41 @@ def random_inputs(graph: Graph, ranges: Ranges | None = None, seed: int = 0
     Several named dimensions get different sizes, so that a mix-up shows. Floats are normal where
     no range is given; integers that index a table stay inside of it.
     """
-    names = graph.dim_names
-    rounds = len(SIZES) if names else 1
-    for turn in range(rounds):
-        sizes = {name: _size(turn, place) for place, name in enumerate(names)}
+    for turn, sizes in enumerate(sample_sizes(graph)):
         rng = np.random.default_rng([seed, turn])
         yield {node.name: _draw(rng, node, sizes, (ranges or {}).get(node.name, (None, None)),
                                 _table_size(graph, node, sizes)) for node in graph.inputs}
 
 
+def sample_sizes(graph: Graph) -> list[dict[str, int]]:
+    """Sizes for the named dimensions: one dict per turn, each with no tensor empty.
+
+    A size that a window or slice does not fit into is raised until it does.
+    """
+    names = graph.dim_names
+    if not names:
+        return [{}]
+    result: list[dict[str, int]] = []
+    for turn in range(len(SIZES)):
+        tries = ({name: _size(turn, place) + extra for place, name in enumerate(names)}
+                 for extra in RAISES)
+        sizes = next((s for s in tries if _fits(graph, s)), None)
+        if sizes and sizes not in result:
+            result.append(sizes)
+    if not result:
+        raise ShapeError(f"no sizes of {', '.join(names)} were found to verify with",
+                         why="some tensor is empty with all that were tried",
+                         fix="give a sample, or fixed sizes as inputs")
+    return result
+
+
+def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:
+    return all(evaluate(d, sizes) > 0 for node in graph.nodes for d in node.shape
+               if not isinstance(d, int))
+
+
 def _size(turn: int, place: int) -> int:
-    """1 for all names in the second turn; else distinct sizes that the same factor scales."""
+    """1 for all names in the second turn; else distinct sizes, so that a mix-up shows."""
     return SIZES[turn] if turn == 1 else SIZES[turn] + 2 * place
 
 

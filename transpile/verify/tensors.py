@@ -46,5 +46,5 @@ def _decode(tensor: Mapping[str, Any]) -> np.ndarray:
         path.unlink()
     else:
         data = base64.b64decode(tensor["base64"])
-    array: np.ndarray = np.frombuffer(data, tensor["dtype"]).reshape(tensor["shape"])
-    return array.copy()
+    array: np.ndarray = np.frombuffer(data, tensor["dtype"]).copy()
+    return array.reshape(tensor["shape"])

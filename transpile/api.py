@@ -1,0 +1,189 @@
+"""The library: `compile`, `build`, `verify`, `trace`. Nothing here prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transpile.errors import UnsupportedError, VerificationError
+from transpile.report import Progress
+from transpile.stages import Stages, make_module, request
+
+if TYPE_CHECKING:
+    from transpile.ir.graph import Graph
+    from transpile.module import Module
+    from transpile.report import Report
+
+FORMATS = {".js": "esm", ".mjs": "esm", ".cjs": "cjs", ".html": "html", ".htm": "html"}
+"""The format that a file's suffix asks for."""
+
+
+def trace(model: Any, inputs: Mapping[str, Any] | None = None) -> Graph:
+    """The IR of `model`.
+
+    Args:
+        inputs: completes or overrides input types: `transpile.spec(...)`, `TensorType`, text
+            such as `"float32[batch, 784]"`, or an example array, by input name.
+
+    Raises:
+        TraceError: the function does what cannot be compiled.
+    """
+    from transpile.model import trace as trace_model
+    return trace_model(model, _typed(inputs))
+
+
+def _typed(inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    from transpile.ir.types import TensorType
+    if inputs is None:
+        return None
+    return {name: TensorType.parse(value) if isinstance(value, str) else value
+            for name, value in inputs.items()}
+
+
+def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
+            targets: Sequence[str] | None = None, weights: str = "float32",
+            name: str | None = None, *, format: str = "esm", minify: bool = False,
+            labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+            node: str | None = None, progress: Progress | None = None) -> Module:
+    """Compile `model` in memory, without running it.
+
+    Args:
+        model: a `transpile.model`, or a function or object whose `inputs` are given.
+        inputs: see `trace`.
+        targets: default: all there are.
+        weights: how they are stored; only "float32" so far.
+        name: default: the model's Python name.
+        format: "esm", "cjs", "iife" or "html".
+        minify: comments and white space out.
+        labels: names of the classes for the html page, for its output or by output name.
+        node: the Node for `module.run`; default: see `transpile.verify.node.find_node`.
+        progress: called with a stage, and how much of how much is done.
+
+    Raises:
+        TranspileError: any of the tree; see `transpile.errors`.
+    """
+    stages = Stages(progress)
+    with stages("trace"):
+        graph = trace(model, inputs)
+    asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
+                    minify=minify, labels=labels)
+    return replace(make_module(asked, stages), node=node)
+
+
+def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | None = None,
+          targets: Sequence[str] | None = None, weights: str = "float32",
+          format: str | None = None, verify: bool = True, samples: object = None,
+          rtol: float | None = None, atol: float | None = None, minify: bool = False,
+          labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+          depfile: str | os.PathLike[str] | None = None, node: str | None = None,
+          progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
+          depends: Iterable[str | os.PathLike[str]] = ()) -> Module | None:
+    """Compile `model`, verify the module against it, and write it to `out`.
+
+    The file appears whole and verified or not at all; declarations (`.d.ts`) lie beside it.
+
+    Args:
+        out: the format follows from its suffix unless `format` is given.
+        verify: run the module under Node on random inputs and on `samples`.
+        samples: arrays by input name, the path of an `.npz`, or a list of these.
+        rtol, atol: instead of the tolerance that follows from the model.
+        depfile: where to write a Makefile rule with the files that `out` depends on.
+        cache: leave `out` alone if its header carries the same content hash.
+        depends: further files for the depfile.
+        inputs, targets, weights, minify, labels, node, progress, name: see `compile`.
+
+    Returns:
+        the module with its report, or None if `cache` found `out` up to date.
+
+    Raises:
+        VerificationError: the module disagrees with Python; there is no file at `out` then.
+        TranspileError: any other of the tree.
+    """
+    from transpile.depfile import write_depfile
+    path, stages = Path(out), Stages(progress)
+    with stages("trace"):
+        graph = trace(model, inputs)
+    asked = request(graph, model, targets=targets, weights=weights, name=name,
+                    format=format or _format_of(path), minify=minify, labels=labels)
+    if depfile is not None:
+        write_depfile(Path(depfile), path, graph, depends, samples)
+    if cache and _carries(path, asked.content_hash):
+        return None
+    module = replace(make_module(asked, stages), node=node)
+    if verify:
+        module = _verified(module, path, stages, samples, rtol, atol)
+    module.save(path)
+    return module
+
+
+def _verified(module: Module, path: Path, stages: Stages, samples: object, rtol: float | None,
+              atol: float | None) -> Module:
+    """`module` with what verification found in its report; else nothing is left at `path`."""
+    try:
+        with stages("verify"):
+            found = module.verify(samples, rtol=rtol, atol=atol, progress=stages.progress)
+            found.check(module.name)
+    except VerificationError:
+        _remove(path)
+        raise
+    return replace(module, report=replace(module.report, verified=found.targets,
+                                          seconds=stages.seconds))
+
+
+def _remove(path: Path) -> None:
+    """An older module would pass for the new one."""
+    from transpile.module import declarations_path
+    for old in filter(None, (path, declarations_path(path))):
+        old.unlink(missing_ok=True)
+
+
+def verify(out: str | os.PathLike[str], model: Any, inputs: Mapping[str, Any] | None = None,
+           targets: Sequence[str] | None = None, samples: object = None,
+           rtol: float | None = None, atol: float | None = None, node: str | None = None,
+           progress: Progress | None = None) -> Report:
+    """Run a module that was built before against its Python original again.
+
+    Raises:
+        VerificationError: they disagree.
+        TranspileError: any other of the tree.
+    """
+    from transpile.module import read_module
+    source, kind = read_module(Path(out))
+    module = compile(model, inputs, targets, node=node, progress=progress)
+    module = replace(module, source=source, format=kind)
+    stages = Stages(progress)
+    with stages("verify"):
+        found = module.verify(samples, rtol=rtol, atol=atol, progress=stages.progress)
+    found.check(str(out))
+    return replace(module.report, verified=found.targets, seconds=stages.seconds)
+
+
+def content_hash(model: Any, inputs: Mapping[str, Any] | None = None, **options: Any) -> str:
+    """The hash that a module of `model` would carry in its header, for a build system's cache.
+
+    It covers the traced graph, the weights, the options of `compile`, and transpile's version.
+    """
+    return request(trace(model, inputs), model, **options).content_hash
+
+
+def _format_of(path: Path) -> str:
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise UnsupportedError(f"the format of {path} is unclear from its suffix",
+                               fix=f"use one of {', '.join(FORMATS)}, or give the format"
+                               ) from None
+
+
+def _carries(path: Path, digest: str) -> bool:
+    """True if the file at `path` was built from the same."""
+    try:
+        with path.open("rb") as file:
+            return digest.encode() in file.read(8192)
+    except OSError:
+        return False
+
+

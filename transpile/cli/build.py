@@ -1,0 +1,69 @@
+"""`transpile build`: from a Python model to a verified module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from transpile.cli.options import (
+    debug_option,
+    input_option,
+    node_option,
+    sample_option,
+    targets,
+    tolerance_options,
+    weights,
+)
+from transpile.cli.progress import ConsoleProgress
+
+
+@click.command("build")
+@click.argument("source")
+@click.option("-o", "--output", "out", required=True, metavar="OUT",
+              help="The file to write: .js or .mjs (esm), .cjs, .html.")
+@click.option("--format", "format", type=click.Choice(["esm", "cjs", "iife", "html"]),
+              help="Default: from OUT's suffix.")
+@click.option("--targets", callback=targets, metavar="LIST", help="Default: all there are.")
+@input_option
+@click.option("--weights", default="float32", callback=weights, metavar="DTYPE",
+              show_default=True, help="How weights are stored.")
+@click.option("--name", help="The model's name in the module; default: its Python name.")
+@click.option("--verify/--no-verify", default=True, show_default=True,
+              help="Run the module against Python before anything is left at OUT.")
+@sample_option
+@tolerance_options
+@click.option("--minify", is_flag=True, help="Leave comments and white space out.")
+@click.option("--labels", metavar="A,B,... | FILE",
+              help="Names of the classes for the html page: a list, or a file of lines.")
+@click.option("--depfile", metavar="FILE", help="Write the files that OUT depends on, for make.")
+@click.option("--cache", is_flag=True, help="Leave OUT alone if it carries the same hash.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no table.")
+@node_option
+@debug_option
+def command(source: str, out: str, quiet: bool, labels: str | None, **options: Any) -> None:
+    """Compile SOURCE (file.py:name or package.module:name) to a JavaScript module."""
+    from transpile.api import build
+    from transpile.sources import Opened, resolve
+    with ConsoleProgress(not quiet) as progress, Opened() as opened:
+        model = resolve(source)
+        path = source.rpartition(":")[0] or source
+        folder = Path(path).resolve().parent if Path(path).is_file() else Path.cwd()
+        module = build(model, out, progress=progress, depends=opened.below(folder),
+                       labels=_labels(labels), **options)
+    if quiet:
+        return
+    if module is None:
+        click.echo(f"{out} is up to date")
+        return
+    from rich.console import Console
+    Console().print(module.report.table(f"{source} -> {out}"))
+
+
+def _labels(value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if "," not in value and Path(value).is_file():
+        return tuple(Path(value).read_text(encoding="utf-8").splitlines())
+    return tuple(label.strip() for label in value.split(","))

@@ -1,0 +1,36 @@
+"""`transpile run`: a module under Node, from array files to an array file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from transpile.cli.options import array_files, debug_option, node_option
+
+
+@click.command("run")
+@click.argument("out", metavar="OUT.js", type=click.Path(exists=True, dir_okay=False))
+@click.option("--input", "inputs", multiple=True, callback=array_files,
+              metavar="NAME=FILE.npy | FILE.npz", help="The inputs. May be repeated.")
+@click.option("--target", default="js", show_default=True, help="auto, or one that the module has.")
+@click.option("-o", "--output", metavar="FILE.npz", type=click.Path(dir_okay=False),
+              help="Where the outputs go; else they are printed.")
+@node_option
+@debug_option
+def command(out: str, inputs: dict[str, Any], target: str, output: str | None,
+            node: str | None) -> None:
+    """Run the built module OUT.js under Node."""
+    import numpy as np
+
+    from transpile.module import read_module
+    from transpile.verify.node import shared_host
+    source, kind = read_module(Path(out))
+    result = shared_host(node).run(source, inputs, target, kind)
+    if output:
+        np.savez(output, **result)  # type: ignore[arg-type]
+        return
+    for name, value in result.items():
+        click.echo(f"{name}: {value.dtype}{list(value.shape)}")
+        click.echo(np.array2string(value, threshold=50, precision=6))

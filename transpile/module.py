@@ -1,0 +1,164 @@
+"""A compiled model in memory: its source, what is known of it, and how to run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transpile.errors import SourceError
+from transpile.report import Report
+
+if TYPE_CHECKING:
+    from transpile.emit.options import EmitOptions
+    from transpile.ir.graph import Graph
+    from transpile.program import Program
+    from transpile.verify.check import VerificationReport
+
+BROWSER_TARGETS = ("webgl", "webgpu")
+DECLARATIONS = {".js": ".d.ts", ".mjs": ".d.mts", ".cjs": ".d.cts"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """What `transpile.compile` returns.
+
+    Attributes:
+        source: the whole file: JavaScript, or an html page.
+        dts: TypeScript declarations of it.
+        format: `esm`, `cjs`, `iife` or `html`.
+        report: sizes, memory and work.
+        content_hash: of the graph, the weights and the options; also in the file's header.
+        graph: the model as traced.
+        programs: one for each target.
+    """
+
+    name: str
+    source: str
+    dts: str
+    format: str
+    report: Report
+    content_hash: str
+    graph: Graph = field(repr=False)
+    programs: tuple[Program, ...] = field(repr=False)
+    options: EmitOptions = field(repr=False)
+    node: str | None = None
+    original: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None = field(
+        default=None, repr=False)
+    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict,
+                                                                    repr=False)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(p.target for p in self.programs)
+
+    @cached_property
+    def debug_source(self) -> str:
+        """The same module as esm, its `model.debug(inputs)` giving each kernel's output."""
+        from transpile.emit.module import emit_module
+        options = replace(self.options, format="esm", debug=True, minify=False)
+        return emit_module(self.programs, options).code
+
+    def run(self, inputs: Mapping[str, object], target: str = "js") -> dict[str, np.ndarray]:
+        """The outputs by name, computed by the module itself.
+
+        Args:
+            inputs: arrays by name.
+            target: under Node, or in a Chromium for `webgl` and `webgpu`.
+
+        Raises:
+            JavaScriptError: the module refuses the inputs or lacks the target.
+            DependencyError: Node or the browser is missing.
+        """
+        if target in BROWSER_TARGETS:
+            from transpile.verify.browser import shared_browser
+            return shared_browser().run(self.debug_source, inputs, target)
+        from transpile.verify.node import shared_host
+        source, kind = runnable(self.source, self.format)
+        return shared_host(self.node).run(source, inputs, target, kind)
+
+    def verify(self, samples: object = None, *, rtol: float | None = None,
+               atol: float | None = None, progress: Callable[[str, int, int], None] | None = None
+               ) -> VerificationReport:
+        """Run the module against the graph and the Python model; see `verify_module`."""
+        from transpile.verify.check import verify_module
+        return verify_module(self, self.graph, samples, rtol=rtol, atol=atol, ranges=self.ranges,
+                             original=self.original, progress=progress)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the module, and its declarations beside it; whole or not at all."""
+        path = Path(path)
+        declarations = declarations_path(path)
+        if declarations and self.format != "html":
+            write_atomically(declarations, self.dts)
+        write_atomically(path, self.source)
+
+
+def declarations_path(path: Path) -> Path | None:
+    """Where TypeScript looks for the declarations of `path`; None if it has none."""
+    suffix = DECLARATIONS.get(path.suffix)
+    return path.with_suffix(suffix) if suffix else None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside `path` first, then rename: readers see the old file or the new one.
+
+    Raises:
+        SourceError: the folder is missing or cannot be written.
+    """
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise SourceError(f"{path} cannot be written", why=error.strerror or str(error)) from None
+
+
+def read_module(path: Path) -> tuple[str, str]:
+    """The source and format of a built file, ready for Node; of a page its script.
+
+    Raises:
+        SourceError: it cannot be read, or transpile did not make it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read", why=str(error)) from None
+    if "transpile" not in text[:4000]:
+        raise SourceError(f"{path} is not a module that transpile made",
+                          fix="build one with transpile build")
+    return runnable(text, _format(path, text))
+
+
+def _format(path: Path, text: str) -> str:
+    if path.suffix in (".html", ".htm"):
+        return "html"
+    tail = text[-400:]
+    if re.search(r"\bexport\s*\{", tail):
+        return "esm"
+    return "cjs" if "module.exports" in tail else "iife"
+
+
+def runnable(source: str, format: str) -> tuple[str, str]:
+    """`source` as Node runs it: a page's own script, all else as it is."""
+    if format != "html":
+        return source, format
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", source, re.DOTALL)
+    found = next((s for s in scripts if "load" in s and "predict" in s), None)
+    if found is None:
+        raise SourceError("the page holds no module")
+    return found, "iife"

@@ -1,0 +1,232 @@
+"""The stages of a compilation between a traced graph and a module, timed and reported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transpile.errors import ShapeError, UnsupportedError
+from transpile.ir.dims import Dim
+from transpile.ir.types import narrow_array
+from transpile.report import Progress, Report, gzip_size, silent
+
+if TYPE_CHECKING:
+    from transpile.emit.golden import Golden
+    from transpile.emit.options import EmitOptions, EmittedModule, PageOptions
+    from transpile.ir.graph import Graph
+    from transpile.module import Module
+    from transpile.passes.manager import PassRecord
+    from transpile.program import Program
+
+Ranges = Mapping[str, tuple["float | None", "float | None"]]
+Labels = Sequence[str] | Mapping[str, Sequence[str]]
+
+
+class Stages:
+    """Seconds by stage; tells `progress` when one begins."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress: Progress = progress or silent
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        self.progress(name, 0, 0)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Request:
+    """A traced graph and all that is asked for it; `make_module` answers."""
+
+    graph: Graph
+    targets: tuple[str, ...]
+    format: str
+    minify: bool
+    labels: Mapping[str, Sequence[str]]
+    ranges: Ranges
+    original: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None
+    content_hash: str
+
+
+def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
+            weights: str = "float32", name: str | None = None, format: str = "esm",
+            minify: bool = False, labels: Labels | None = None) -> Request:
+    """Check the options, and hash them with the graph.
+
+    Raises:
+        UnsupportedError: a target, format or weight dtype that does not exist.
+    """
+    from transpile.targets import TARGETS
+    wanted = tuple(targets or TARGETS)
+    _known("target", wanted, tuple(TARGETS))
+    _known("weight dtype", (weights,), ("float32",))
+    _known("format", (format,), ("esm", "cjs", "iife", "html"))
+    graph = replace(graph, name=name) if name else graph
+    by_output = _labels(graph, labels or getattr(model, "labels", None))
+    options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
+               "labels": {k: list(v) for k, v in by_output.items()}}
+    return Request(graph, wanted, format, minify, by_output, input_ranges(model),
+                   original_outputs(graph, model), hash_graph(graph, options))
+
+
+def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
+    for one in wanted:
+        if one not in known:
+            raise UnsupportedError(f"there is no {kind} {one!r}",
+                                   fix=f"use {' or '.join(known)}")
+
+
+def _labels(graph: Graph, labels: Labels | None) -> Mapping[str, Sequence[str]]:
+    if labels is None:
+        return {}
+    names = [name for name, _ in graph.outputs]
+    if not isinstance(labels, Mapping):
+        return {names[0]: tuple(labels)}
+    for name in labels:
+        if name not in names:
+            raise ShapeError(f"labels are given for {name!r}, which is no output",
+                             fix=f"the outputs are {', '.join(names)}")
+    return labels
+
+
+def hash_graph(graph: Graph, options: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of the graph's text, its constants, options and our version."""
+    from transpile import __version__
+    digest = hashlib.sha256(f"transpile {__version__}\n{graph}\n".encode())
+    digest.update(json.dumps(options, sort_keys=True).encode())
+    for node in graph.constants:
+        digest.update(f"\n{node.name} {node.type} ".encode())
+        digest.update(np.ascontiguousarray(node.value).tobytes())
+    return digest.hexdigest()
+
+
+def input_ranges(model: Any) -> Ranges:
+    """(low, high) by input name from the specs of a model; empty where it has none."""
+    specs = getattr(model, "specs", None) or {}
+    return {name: (spec.low, spec.high) for name, spec in specs.items()
+            if getattr(spec, "low", None) is not None or getattr(spec, "high", None) is not None}
+
+
+def original_outputs(graph: Graph, model: Any
+                     ) -> Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None:
+    """The Python model as a function from arrays by input name to arrays by output name."""
+    if not callable(model):
+        return None
+
+    def call(inputs: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        with np.errstate(all="ignore"):
+            result = model(*(inputs[node.name] for node in graph.inputs))
+        arrays = (list(result.values()) if isinstance(result, Mapping) else list(result)
+                  if isinstance(result, (tuple, list)) else [result])
+        names = [name for name, _ in graph.outputs]
+        return {n: narrow_array(a, n) for n, a in zip(names, arrays, strict=True)}
+    return call
+
+
+def make_module(asked: Request, stages: Stages) -> Module:
+    """Lower `asked.graph` for each target and print the module."""
+    from transpile.compile import lower_graph
+    from transpile.emit.module import emit_module
+    from transpile.module import Module
+    removed: Counter[str] = Counter()
+
+    def observe(record: PassRecord, before: Graph, after: Graph) -> None:
+        stages.progress(f"pass {record.name}", 0, 0)
+        removed[record.name] += max(0, len(before.nodes) - len(after.nodes))
+
+    programs = []
+    for i, target in enumerate(asked.targets):
+        with stages(f"lower for {target}"):
+            programs.append(lower_graph(asked.graph, target, None if i else observe))
+    with stages("golden values"):
+        golden = golden_values(asked, programs[0])
+    options = emit_options(asked, golden)
+    with stages("emit"):
+        emitted = emit_module(programs, options)
+    with stages("check"):
+        _check(emitted)
+    report = _report(asked, programs, emitted, removed, stages)
+    return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
+                  asked.content_hash, asked.graph, tuple(programs), options,
+                  original=asked.original, ranges=asked.ranges)
+
+
+def _check(emitted: EmittedModule) -> None:
+    from transpile.emit.check import check_module
+    check_module(emitted.code_without_weights)
+
+
+def emit_options(asked: Request, golden: Golden) -> EmitOptions:
+    """What `emit` needs to know besides the programs."""
+    from transpile import __version__
+    from transpile.emit.options import EmitOptions
+    return EmitOptions(format=asked.format,  # type: ignore[arg-type]
+                       content_hash=asked.content_hash, version=__version__, golden=golden,
+                       minify=asked.minify, page=_page(asked))
+
+
+def _page(asked: Request) -> PageOptions:
+    from transpile.emit.options import PageOptions
+    ranges = {name: (low, high) for name, (low, high) in asked.ranges.items()
+              if low is not None and high is not None}
+    return PageOptions(title=asked.graph.name, labels=asked.labels, ranges=ranges)
+
+
+def golden_values(asked: Request, program: Program) -> Golden:
+    """Inputs for `selfTest` and what the reference gives for them."""
+    from transpile.emit.golden import Golden, golden_inputs
+    from transpile.verify.check import expected_outputs
+    from transpile.verify.samples import random_inputs, sample_sizes
+    sizes = sample_sizes(asked.graph)[0]
+    ranges = _golden_ranges(next(random_inputs(asked.graph, asked.ranges)))
+    inputs = golden_inputs(program.inputs, 1, sizes, ranges)
+    expected = expected_outputs(asked.graph, inputs)
+    floats = [e for e in expected.values() if e.wide.dtype.kind == "f"]
+    return Golden({name: e.single for name, e in expected.items()}, 1, sizes, ranges,
+                  rtol=max([1e-5, *(_one_digit(e.allowed.relative) for e in floats)]),
+                  atol=max([1e-6, *(_one_digit(e.allowed.absolute) for e in floats)]))
+
+
+def _golden_ranges(sample: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+    """[low, high) of each input; floats that have no range of their own lie in [-1, 1)."""
+    return {name: (float(np.floor(a.min())), float(a.max()) + 1.0)
+            for name, a in sample.items() if a.size and a.dtype.kind in "iu"}
+
+
+def _one_digit(value: float) -> float:
+    """`value` rounded up to one digit: short in the module, and the same on every machine."""
+    if value <= 0 or not np.isfinite(value):
+        return 0.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(f"{np.ceil(value / power) * power:.0e}")
+
+
+def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
+            removed: Mapping[str, int], stages: Stages) -> Report:
+    first = programs[0]
+    code = emitted.code_without_weights
+    return Report(
+        name=asked.graph.name, targets=asked.targets, code_bytes=len(code),
+        code_gzip=gzip_size(code), weight_bytes=emitted.weight_bytes,
+        total_bytes=len(emitted.code), total_gzip=gzip_size(emitted.code),
+        memory=_plain(first.memory), flops=_plain(first.flops),
+        kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
+        removed={name: count for name, count in removed.items() if count},
+        seconds=dict(stages.seconds))
+
+
+def _plain(value: Dim) -> int | str:
+    return value if isinstance(value, int) else str(value)

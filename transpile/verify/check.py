@@ -1,0 +1,187 @@
+"""A module against the graph it came from: on random and given inputs, on each target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transpile.errors import VerificationError
+from transpile.ir.graph import Graph
+from transpile.report import Progress, TargetResult, silent
+from transpile.verify.compare import Comparison, Tolerance, compare, node_lengths, tolerance
+from transpile.verify.samples import Inputs, Ranges, given_inputs, random_inputs
+
+if TYPE_CHECKING:
+    from transpile.module import Module
+    from transpile.verify.locate import KernelDifference
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an output must be: computed in float64 and in float32, with its tolerance."""
+
+    wide: np.ndarray
+    single: np.ndarray
+    allowed: Tolerance
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An output that is wrong on a target, and the first kernel that went wrong if it is known."""
+
+    target: str
+    output: str
+    shapes: Mapping[str, tuple[int, ...]]
+    comparison: Comparison
+    kernel: KernelDifference | None = None
+
+    def __str__(self) -> str:
+        c = self.comparison
+        sizes = ", ".join(f"{name}{list(shape)}" for name, shape in self.shapes.items())
+        text = f"{self.output} on {self.target} for {sizes}: {c.message}"
+        if c.index is not None:
+            text += (f"; first at {list(c.index)}: got {c.got:.9g}, expected {c.expected:.9g}, "
+                     f"largest error {c.max_abs:.3g} ({c.max_ulps} ulps)")
+        return text
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """What `verify_module` found.
+
+    Attributes:
+        targets: the errors on each target.
+        failures: outputs beyond the tolerance; verification of a target stops at its first input
+            set that fails.
+    """
+
+    targets: Mapping[str, TargetResult] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+    def check(self, name: str) -> None:
+        """Raise VerificationError unless everything agreed."""
+        if self.ok:
+            return
+        first = self.failures[0]
+        kernel = first.kernel
+        raise VerificationError(
+            f"{name} disagrees with its Python original: {first}",
+            where=kernel.where if kernel else "",
+            why=f"the first kernel that differs is {kernel}" if kernel else "",
+            fix="please report it; --rtol and --atol override the tolerance, --no-verify skips it")
+
+
+def expected_outputs(graph: Graph, inputs: Mapping[str, Any], *, rtol: float | None = None,
+                     atol: float | None = None) -> dict[str, Expected]:
+    """The reference for each output of `graph`, with the tolerance that its sums explain."""
+    from transpile.ir.interpret import bind_dims, interpret
+    lengths = node_lengths(graph, bind_dims(graph, inputs))
+    wide = interpret(graph, inputs, dtype="float64")
+    single = interpret(graph, inputs)
+    result = {}
+    for name, node in graph.outputs:
+        allowed = derived_tolerance(wide[name], single[name], lengths[node])
+        allowed = Tolerance(allowed.relative if rtol is None else rtol,
+                            (allowed.absolute if rtol is None else 0.0) if atol is None else atol)
+        result[name] = Expected(wide[name], single[name], allowed)
+    return result
+
+
+def derived_tolerance(wide: np.ndarray, single: np.ndarray, length: float) -> Tolerance:
+    """The tolerance for a value behind `length` operations, scaled by its magnitude."""
+    if wide.dtype.kind != "f":
+        return Tolerance(0.0, 0.0)
+    finite = np.isfinite(wide) & np.isfinite(single)
+    scale = float(np.max(np.abs(wide), initial=0.0, where=finite))
+    with np.errstate(invalid="ignore", over="ignore"):
+        noise = float(np.max(np.abs(wide - single), initial=0.0, where=finite))
+    return tolerance(length, scale, noise)
+
+
+def compare_outputs(got: Mapping[str, np.ndarray], expected: Mapping[str, Expected]
+                    ) -> dict[str, Comparison]:
+    """A comparison for each output; one that is missing fails."""
+    return {name: compare(got[name], e.wide, e.allowed, e.single) if name in got
+            else Comparison(False, message="the output is missing")
+            for name, e in expected.items()}
+
+
+def verify_module(module: Module, graph: Graph, samples: object = None, *,
+                  targets: Sequence[str] | None = None, rtol: float | None = None,
+                  atol: float | None = None, ranges: Ranges | None = None,
+                  original: Callable[[Inputs], Mapping[str, np.ndarray]] | None = None,
+                  progress: Progress | None = None) -> VerificationReport:
+    """Run `module` against `graph` on seeded random inputs and on `samples`.
+
+    Named dimensions are tried at several sizes, 1 among them.
+
+    Args:
+        samples: a mapping of arrays, the path of an `.npz`, or a list of these.
+        targets: default: those of the module.
+        rtol, atol: instead of the tolerance that follows from the model.
+        ranges: (low, high) by input name for the random inputs.
+        original: the Python model itself, outputs by name; checks the trace, too.
+
+    Raises:
+        JavaScriptError: the module threw.
+    """
+    inputs = [*random_inputs(graph, ranges), *given_inputs(graph, samples)]
+    wanted = tuple(targets or module.targets)
+    total, done = len(inputs) * (len(wanted) + 1), 0
+    results: dict[str, TargetResult] = {}
+    failures: list[Failure] = []
+    report = progress or silent
+    for one in inputs:
+        report("verify: reference", done, total)
+        expected = expected_outputs(graph, one, rtol=rtol, atol=atol)
+        failures += _failures("the trace", original(one), expected, one) if original else []
+        done += 1
+        for target in wanted:
+            if any(f.target == target for f in failures):
+                continue
+            report(f"verify: {target}", done, total)
+            got = module.run(one, target)
+            results[target] = _merge(results.get(target), compare_outputs(got, expected))
+            failures += _failures(target, got, expected, one)
+            done += 1
+    return VerificationReport(results, _located(module, failures, inputs))
+
+
+def _failures(target: str, got: Mapping[str, np.ndarray], expected: Mapping[str, Expected],
+              inputs: Inputs) -> list[Failure]:
+    shapes = {name: np.shape(value) for name, value in inputs.items()}
+    return [Failure(target, name, shapes, c)
+            for name, c in compare_outputs(got, expected).items() if not c.ok]
+
+
+def _merge(before: TargetResult | None, comparisons: Mapping[str, Comparison]) -> TargetResult:
+    old = before or TargetResult(0, 0.0, 0.0, 0)
+    values: Iterable[Comparison] = comparisons.values()
+    return TargetResult(old.runs + 1, *(max([a, *b]) for a, b in (
+        (old.max_error, [c.max_abs for c in values]), (old.max_rel, [c.max_rel for c in values]),
+        (old.max_ulps, [c.max_ulps for c in values]))))
+
+
+def _located(module: Module, failures: Sequence[Failure], inputs: Sequence[Inputs]
+             ) -> tuple[Failure, ...]:
+    """The failures, the first of each target with the kernel that went wrong first."""
+    from transpile.verify.locate import first_difference
+    result: list[Failure] = []
+    seen = {"the trace"}
+    for failure in failures:
+        if failure.target in seen:
+            result.append(failure)
+            continue
+        seen.add(failure.target)
+        culprit = next(one for one in inputs if failure.shapes == {
+            name: np.shape(value) for name, value in one.items()})
+        result.append(replace(failure, kernel=first_difference(
+            module, culprit, failure.target)))
+    return tuple(result)

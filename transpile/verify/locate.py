@@ -1,0 +1,85 @@
+"""Which kernel went wrong first: a debug build's steps against the interpreted graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transpile.ir.graph import Graph, Node
+from transpile.verify.compare import Comparison, compare, node_lengths
+
+if TYPE_CHECKING:
+    from transpile.module import Module
+
+
+@dataclass(frozen=True)
+class KernelDifference:
+    """The first kernel call whose output is off.
+
+    Attributes:
+        label: of the call: the variable or layer that it computes.
+        kernel: the function in the module.
+        formula: what it computes, in the user's terms.
+        where: `file.py:line`.
+        comparison: index, values and errors.
+    """
+
+    label: str
+    kernel: str
+    formula: str
+    where: str
+    comparison: Comparison
+
+    def __str__(self) -> str:
+        c = self.comparison
+        text = f"{self.label} ({self.formula or self.kernel}): {c.message}"
+        if c.index is not None:
+            text += (f"; first at {list(c.index)}: got {c.got:.9g}, expected {c.expected:.9g}, "
+                     f"{c.max_ulps} ulps")
+        return text
+
+
+def first_difference(module: Module, inputs: Mapping[str, np.ndarray], target: str
+                     ) -> KernelDifference | None:
+    """Run a debug build of `module` and compare every kernel's output, in order.
+
+    None if each kernel agrees: then the error lies in what the passes did to the graph, or only
+    shows in the built file.
+    """
+    from transpile.verify.node import JavaScriptError, shared_host
+    program = next(p for p in module.programs if p.target == target)
+    calls = {call.label: call for call in program.calls}
+    try:
+        steps = shared_host(module.node).debug(module.debug_source, inputs, target)
+    except JavaScriptError:
+        return None
+    references = _References(program.graph, inputs)
+    for label, got in steps:
+        comparison = references.compare(label, got)
+        if comparison is not None and not comparison.ok:
+            call = calls[label]
+            return KernelDifference(label, call.kernel, call.formula, call.where, comparison)
+    return None
+
+
+class _References:
+    """Every node's value in float64 and float32, by the node's name."""
+
+    def __init__(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
+        from transpile.ir.interpret import bind_dims, node_values
+        self.nodes: dict[str, Node] = {node.name: node for node in graph.nodes}
+        self.wide = node_values(graph, inputs, dtype="float64")
+        self.single = node_values(graph, inputs)
+        self.lengths = node_lengths(graph, bind_dims(graph, inputs))
+
+    def compare(self, label: str, got: np.ndarray) -> Comparison | None:
+        from transpile.verify.check import derived_tolerance
+        node = self.nodes.get(label)
+        if node is None:
+            return None
+        wide, single = self.wide[node], self.single[node]
+        return compare(got.reshape(wide.shape) if got.size == wide.size else got, wide,
+                       derived_tolerance(wide, single, self.lengths[node]), single)
