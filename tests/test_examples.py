@@ -71,7 +71,7 @@ def test_digits_has_the_same_accuracy_in_python_and_javascript() -> None:
 
 def test_text_knows_the_language_of_every_sample() -> None:
     model = model_of("text")
-    module = sys.modules[model.function.__module__]
+    module = sys.modules[model.fn.__module__]
     samples = json.loads((EXAMPLES / "text" / "samples.json").read_text(encoding="utf-8"))
     ids = np.concatenate([module.encode(text) for _, text in samples])
     best = transpile.compile(model).run({"ids": ids})["probs"].argmax(axis=1)
