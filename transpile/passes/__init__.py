@@ -11,6 +11,7 @@ from transpile.passes.fold_constants import fold_constants
 from transpile.passes.fold_scale import fold_scale
 from transpile.passes.layout import layout
 from transpile.passes.manager import Observer, Pass, PassRecord, run_pipeline
+from transpile.passes.rows import rows
 
 PIPELINE: tuple[Pass, ...] = (
     Pass("expand", expand, once=True),
@@ -19,6 +20,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("algebra", algebra),
     Pass("layout", layout),
     Pass("fold_scale", fold_scale),
+    Pass("rows", rows),
     Pass("dce", dce),
     Pass("cse", cse),
 )
