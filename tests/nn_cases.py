@@ -4,6 +4,7 @@
 `tests/golden/nn_torch.npz`, so that the tests themselves need no PyTorch.
 """
 
+# ruff: noqa: ARG005  (the lambdas have one signature)
 from __future__ import annotations
 
 import zlib
@@ -68,7 +69,8 @@ ACTIVATIONS = [
         "hardsigmoid", "hardswish", "softplus", "mish")),
     _same("gelu", (40,), approximate="tanh"), _same("elu", (9,), alpha=0.3),
     _same("leaky_relu", (9,), negative_slope=0.2),
-    _same("prelu", (2, 3, 4), (3,)), _same("prelu", (2, 3, 4, 5), (1,)), _same("prelu", (4, 3), (3,)),
+    _same("prelu", (2, 3, 4), (3,)), _same("prelu", (2, 3, 4, 5), (1,)),
+    _same("prelu", (4, 3), (3,)),
     _same("softmax", (3, 5), axis=-1, rename={"axis": "dim"}),
     _same("softmax", (2, 3, 4), axis=1, rename={"axis": "dim"}),
     _same("log_softmax", (3, 5), axis=-1, rename={"axis": "dim"}),

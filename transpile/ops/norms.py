@@ -108,7 +108,8 @@ def batch_norm(x: np.ndarray, mean: np.ndarray, var: np.ndarray,
                weight: np.ndarray | None = None, bias: np.ndarray | None = None, *,
                eps: float = 1e-5) -> np.ndarray:
     """(x - mean) / sqrt(var + eps) per channel (axis 1), then weight and bias."""
-    y = (np.moveaxis(floating(x), 1, -1) - mean) / np.sqrt(var + eps)
+    x = floating(x)
+    y = (np.moveaxis(x, 1, -1) - mean) / np.sqrt(var.astype(x.dtype) + eps)
     return _along_channel(np.moveaxis(y, -1, 1), weight, bias)
 
 
