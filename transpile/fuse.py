@@ -139,8 +139,7 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     form = form_of(node)
     if group.kind == "routine" or isinstance(form, Routine):
         return False
-    if (group.kind != "map" and finishes_contraction(node, graph)
-            and any(u not in group.epilogue for u in users)):
+    if any(u not in group.epilogue for u in users) and finishes_contraction(node, graph):
         return False
     if group.kind == "rows":
         return _joins_rows(group, node)
