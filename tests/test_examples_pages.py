@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,34 @@ pytestmark = pytest.mark.browser
 def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     folder = tmp_path_factory.mktemp("pages")
     return lambda name: build(name, folder, verify=False)
+
+
+def test_linear_answers_the_button(file_page: FilePage, page_of: Callable[[str], Path]) -> None:
+    page = file_page.open(page_of("linear"))
+    page.wait_for_selector("body[data-ready]")
+    for x, y in (("5", "14"), ("-0.5", "-2.5")):
+        page.fill("input[name=x]", x)
+        page.click("text=Predict")
+        page.wait_for_function("y => document.querySelector('.output').innerText === y", arg=y)
+    assert file_page.errors == []
+
+
+def test_digits_reads_what_is_drawn(file_page: FilePage, page_of: Callable[[str], Path]) -> None:
+    page = file_page.open(page_of("digits"))
+    page.wait_for_selector("body[data-ready]")
+    for digit, points in {"3": stroke(), "1": [(0.5, 0.1), (0.5, 0.9)],
+                          "7": [(0.25, 0.15), (0.7, 0.15), (0.4, 0.9)],
+                          "0": ring(0.5, 0.5, 0.24, 0.37)}.items():
+        page.click("text=Clear")
+        draw(page, points)
+        page.wait_for_selector(f".output[data-best='{digit}']")
+    assert page.locator(".output .bar").count() == 10
+    assert file_page.errors == []
+
+
+def ring(x: float, y: float, width: float, height: float) -> list[tuple[float, float]]:
+    turns = [i * math.pi / 15 for i in range(31)]
+    return [(x + width * math.sin(t), y - height * math.cos(t)) for t in turns]
 
 
 def test_text_recognises_what_is_typed(file_page: FilePage, page_of: Callable[[str], Path]) -> None:
