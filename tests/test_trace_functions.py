@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from transpile.frontends.numpy import trace_function
-from transpile.frontends.numpy_functions import FUNCTIONS
-from transpile.frontends.numpy_ufuncs import UFUNCS
+from transpile.frontends.numpy_functions import FUNCTIONS, UFUNCS
 from transpile.ir.interpret import interpret
 from transpile.ir.types import TensorType, narrow_array
 
@@ -58,18 +57,20 @@ def check(function: Callable[..., Any], arrays: tuple[np.ndarray, ...]) -> None:
 
 UFUNC_CASES: dict[str, list[Case]] = {
     **{n: [(getattr(np, n), (F,)), (getattr(np, n), (I,))] for n in (
-        "exp expm1 sin cos tan sinh cosh tanh arctan arcsinh negative positive sign absolute "
-        "fabs floor ceil trunc rint square cbrt exp2 deg2rad rad2deg radians degrees isnan isinf "
-        "isfinite logical_not conjugate").split()},
+        "exp", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsinh",
+        "negative", "positive", "sign", "absolute", "fabs", "floor", "ceil", "trunc", "rint",
+        "square", "cbrt", "exp2", "deg2rad", "rad2deg", "radians", "degrees", "isnan", "isinf",
+        "isfinite", "logical_not", "conjugate")},
     **{n: [(getattr(np, n), (P,))] for n in (
-        "log log1p log2 log10 sqrt arcsin arccos arctanh reciprocal").split()},
+        "log", "log1p", "log2", "log10", "sqrt", "arcsin", "arccos", "arctanh", "reciprocal")},
     "arccosh": [(np.arccosh, (P + 1,))],
     **{n: [(getattr(np, n), (F, G)), (getattr(np, n), (I, J)), (getattr(np, n), (F, J)),
            (lambda x, n=n: getattr(np, n)(x, 2), (F,)), (lambda x, n=n: getattr(np, n)(x, 2), (I,)),
            (lambda x, n=n: getattr(np, n)(2.5, x), (J,))] for n in (
-        "add subtract multiply divide floor_divide remainder fmod maximum minimum fmax fmin equal "
-        "not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
-        "arctan2 hypot logaddexp logaddexp2 divmod heaviside").split()},
+        "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "fmod", "maximum",
+        "minimum", "fmax", "fmin", "equal", "not_equal", "less", "less_equal", "greater",
+        "greater_equal", "logical_and", "logical_or", "logical_xor", "arctan2", "hypot",
+        "logaddexp", "logaddexp2", "divmod", "heaviside")},
     "power": [(np.power, (P, G)), (np.power, (I, J)), (lambda x: x ** 3, (F,)),
               (lambda x: x ** -1, (P,)), (lambda x: x ** 0.5, (P,)), (lambda x: 2.0 ** x, (I,)),
               (lambda x: x ** -0.5, (P,)), (lambda x: x ** 2.5, (P,)), (lambda x: x ** 1, (I,))],
@@ -157,7 +158,6 @@ FUNCTION_CASES: dict[Any, list[Case]] = {
     np.shape: [(lambda x: np.zeros(np.shape(x)), (F,))],
     np.ndim: [(lambda x: np.zeros(np.ndim(x)), (F,))],
     np.size: [(lambda x: x * np.size(x) + np.size(x, 1), (F,))],
-    np.isscalar: [(lambda x: x * np.isscalar(x), (F,))],
     np.iscomplexobj: [(lambda x: np.zeros(2) + np.iscomplexobj(x), (F,))],
     np.reshape: [(lambda x: np.reshape(x, (2, -1)), (F,)), (lambda x: x.reshape(4, 3), (F,)),
                  (lambda x: x.reshape(-1), (F,)), (lambda x: x.reshape([12, 1]), (F,))],
@@ -301,6 +301,7 @@ def test_scipy_ufuncs() -> None:
 def test_every_table_entry_has_a_case() -> None:
     scipy_only = {"expit", "erf", "erfc"}
     ours = {n for n in UFUNCS if hasattr(np, n)} - set(UFUNC_CASES)
-    assert not ours and not {n for n in UFUNCS if not hasattr(np, n)} - scipy_only - {
+    assert not ours
+    assert not {n for n in UFUNCS if not hasattr(np, n)} - scipy_only - {
         "vecdot", "matvec", "vecmat"}
     assert not set(FUNCTIONS) - set(FUNCTION_CASES)

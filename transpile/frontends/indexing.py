@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transpile.frontends.numpy_shape import moveaxis
+from transpile.frontends.numpy_shape import broadcast_to, moveaxis
 from transpile.frontends.tracer import Tracer, apply, cast, fail, known_value
 from transpile.ir.dims import Dim, Poly, ceildiv, nonnegative
 from transpile.ir.types import broadcast
@@ -93,7 +93,7 @@ def _slice_cut(key: slice, size: Dim) -> _Cut:
     if not isinstance(pace, int) or pace == 0:
         fail("the step of a slice is a number other than 0")
     if all(isinstance(v, int) or v is None for v in (start, stop, size)):
-        places = range(*slice(start, stop, pace).indices(size))  # type: ignore[arg-type]
+        places = range(*slice(start, stop, pace).indices(size))
         return _Cut(places.start if places else 0, len(places), pace)
     if pace < 0:
         return _backward(start, stop, pace, size)
@@ -156,6 +156,6 @@ def _gathered(x: Tracer, cuts: list[_Cut | None]) -> Tracer:
 
 def _gather_several(x: Tracer, axes: list[int], ids: list[Tracer]) -> Tracer:
     shape = broadcast(*(i.shape for i in ids))
-    stacked = np.stack([np.broadcast_to(i, shape) for i in ids], axis=-1)  # type: ignore
+    stacked = np.stack([broadcast_to(i, shape) for i in ids], axis=-1)
     front = moveaxis(x, tuple(axes), tuple(range(len(axes))))
     return apply("gather_nd", front, stacked)

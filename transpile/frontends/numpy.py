@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import types
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from transpile.errors import TraceError, TranspileError
@@ -35,7 +35,7 @@ def trace_function(fn: Any, specs: Mapping[str, TensorType], name: str = "") -> 
     call, code = entry(fn)
     order = bind(call, specs, name or model_name(fn))
     inputs = {n: input_node(n, specs[n]) for n in order}
-    origin = f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}" if code else ""
+    origin = f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
     with parameters_as_tracers(fn):
         result = run_traced(call, {n: Tracer(node) for n, node in inputs.items()})
         outputs = _outputs(result, code)

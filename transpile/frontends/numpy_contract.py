@@ -10,7 +10,6 @@ import numpy as np
 
 from transpile.frontends.numpy_reduce import axis_of
 from transpile.frontends.numpy_shape import diagonal
-from transpile.frontends.numpy_ufuncs import UFUNCS
 from transpile.frontends.tracer import Tracer, apply, as_tracer, cast, fail, promoted, unsupported
 
 
@@ -101,7 +100,7 @@ def _cross(a: Any, b: Any, axis: int = -1) -> Any:
 
 
 # --- einsum -------------------------------------------------------------------------------
-def _einsum(*operands: Any, optimize: Any = False, dtype: Any = None) -> Tracer:
+def _einsum(*operands: Any, dtype: Any = None) -> Any:
     """Any number of operands, contracted pairwise from the left.
 
     Supports `...`, repeated labels (a diagonal), and sizes of 1 that broadcast.
@@ -177,18 +176,16 @@ def _single(x: Tracer, labels: str, output: str) -> Any:
     if axes:
         x = apply("sum", x, axes=axes, keepdims=False)
     kept = [k for k in labels if k in output]
-    return np.transpose(x, [kept.index(k) for k in output])  # type: ignore[call-overload]
+    return np.transpose(x, [kept.index(k) for k in output])
 
 
-UFUNCS["matmul"] = matmul
-UFUNCS["vecdot"] = _vecdot
-UFUNCS["matvec"] = lambda a, x: contract_last(a, x, "...ij,...j->...i")
-UFUNCS["vecmat"] = lambda x, a: contract_last(x, a, "...i,...ij->...j")
+def _product(equation: str) -> Callable[..., Any]:
+    return lambda a, b: _einsum(equation, a, b)
 
 
-def contract_last(a: Any, b: Any, equation: str) -> Any:
-    """A batched product with a vector."""
-    return _einsum(equation, a, b)
+PRODUCT_UFUNCS: dict[str, Callable[..., Any]] = {
+    "matmul": matmul, "vecdot": _vecdot, "matvec": _product("...ij,...j->...i"),
+    "vecmat": _product("...i,...ij->...j")}
 
 
 CONTRACTIONS: dict[Callable[..., Any], Callable[..., Any]] = {

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.tracer import (
-    Tracer, apply, as_tracer, cast, common_dtype, fail, promoted, unsupported)
+    Tracer,
+    apply,
+    as_tracer,
+    cast,
+    common_dtype,
+    fail,
+    promoted,
+    unsupported,
+)
 from transpile.ir.types import narrow_dtype
 
 
@@ -47,7 +55,7 @@ def _round(a: Any, decimals: int = 0) -> Any:
     return apply("round", x * 10.0 ** decimals) / 10.0 ** decimals
 
 
-def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None,
+def _nan_to_num(x: Any, *, nan: float = 0.0, posinf: float | None = None,
                 neginf: float | None = None) -> Any:
     value = as_tracer(x)
     if value.dtype != np.float32:
@@ -106,8 +114,7 @@ def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any
     if sorter is not None:
         unsupported("np.searchsorted: sorter= is not supported", fix="sort the array before")
     before = np.less if side == "left" else np.less_equal
-    position = np.sum(before(a, as_tracer(v)[..., None]), axis=-1)
-    return position
+    return np.sum(before(a, as_tracer(v)[..., None]), axis=-1)
 
 
 def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
@@ -120,7 +127,7 @@ def _sinc(x: Any) -> Any:
     return np.where(scaled == 0, 1.0, np.sin(safe) / safe)
 
 
-def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tracer:
+def _astype(x: Any, dtype: Any, /) -> Tracer:
     return cast(x, narrow_dtype(dtype))
 
 
@@ -145,7 +152,7 @@ ELEMENTWISE: dict[Callable[..., Any], Callable[..., Any]] = {
     np.polyval: _polyval, np.searchsorted: _searchsorted, np.digitize: _digitize,
     np.sinc: _sinc, np.size: _size, np.result_type: _result_type,
     np.shape: lambda a: as_tracer(a).shape, np.ndim: lambda a: as_tracer(a).ndim,
-    np.isscalar: lambda element: False, np.iscomplexobj: lambda x: False,
+    np.iscomplexobj: lambda _: False,
 }
 
 if hasattr(np, "astype"):  # NumPy 2.1

@@ -8,16 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from transpile.frontends.numpy_contract import CONTRACTIONS
+from transpile.frontends.numpy_contract import CONTRACTIONS, PRODUCT_UFUNCS
 from transpile.frontends.numpy_elementwise import ELEMENTWISE
 from transpile.frontends.numpy_reduce import REDUCTIONS
 from transpile.frontends.numpy_shape import SHAPES
-from transpile.frontends.numpy_ufuncs import ACCUMULATE, REDUCE, UFUNCS
+from transpile.frontends.numpy_ufuncs import ACCUMULATE, ELEMENTWISE_UFUNCS, REDUCE
 from transpile.frontends.tracer import Tracer, fail, known_value, unsupported
 
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     **ELEMENTWISE, **REDUCTIONS, **SHAPES, **CONTRACTIONS}
-"""What `__array_function__` finds; ufuncs are in `UFUNCS`, by name."""
+"""What `__array_function__` finds."""
+
+UFUNCS = {**ELEMENTWISE_UFUNCS, **PRODUCT_UFUNCS}
+"""What `__array_ufunc__` finds, by the ufunc's name."""
+
+WITHOUT_EFFECT = {"casting", "copy", "device", "kind", "optimize", "stable", "subok"}
+"""Arguments that do not change the values."""
 
 IN_PLACE = {"copyto", "place", "put", "put_along_axis", "putmask", "fill_diagonal"}
 
@@ -62,7 +68,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, args: Sequence[Any],
 
 def _call_elementwise(name: str, args: Sequence[Any], options: dict[str, Any]) -> Any:
     dtype = options.pop("dtype", None)
-    options.pop("casting", None)
+    options = {k: v for k, v in options.items() if k not in WITHOUT_EFFECT}
     if options:
         unsupported(f"np.{name}: the argument {next(iter(options))}= is not supported",
                     fix="use np.where(condition, a, b)")
@@ -86,11 +92,11 @@ def call_function(function: Callable[..., Any], args: Sequence[Any],
              fix="make a new array with np.where(mask, new, old)")
     if options.pop("out", None) is not None:
         fail(f"np.{name}: out= writes into an array", fix="bind the result to a name instead")
-    options.pop("casting", None)
     builder = FUNCTIONS.get(function)
     if builder is None:
         return _on_values(function, name, args, options)
     try:
+        options = {k: v for k, v in options.items() if k not in WITHOUT_EFFECT}
         inspect.signature(builder).bind(*args, **options)
     except TypeError as error:
         unsupported(f"np.{name}: {error}", why="this argument is not supported in a traced "
@@ -109,7 +115,7 @@ def dotted_name(function: Callable[..., Any]) -> str:
 def _given(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments without those that only say "the default"."""
     missing = getattr(np, "_NoValue", None)
-    plain = {"where": True, "order": "K", "subok": True}
+    plain = {"where": True, "order": "K"}
     return {k: v for k, v in kwargs.items()
             if v is not missing and not (k in plain and v is plain[k])}
 

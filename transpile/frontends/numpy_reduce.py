@@ -70,20 +70,27 @@ def _position(op: str) -> Callable[..., Tracer]:
         x = as_tracer(a)
         if axis is not None:
             return apply(op, x, axis=axis_of(x.ndim, axis), keepdims=bool(keepdims))
-        flat = apply(op, np.ravel(x), axis=0, keepdims=False)  # type: ignore[call-overload]
-        return flat.reshape((1,) * x.ndim) if keepdims else flat  # type: ignore[no-any-return]
+        flat = apply(op, x.ravel(), axis=0, keepdims=False)
+        return cast(flat.reshape((1,) * x.ndim), "int32") if keepdims else flat
     return build
 
 
+def _reals(a: Any, dtype: Any) -> Tracer:
+    """What means are taken of; another dtype= than a float would round."""
+    if dtype is not None and narrow_dtype(dtype) != "float32":
+        unsupported(f"a mean with dtype={dtype} is not supported", fix="use .astype afterwards")
+    return cast(a, "float32")
+
+
 def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Tracer:
-    x = cast(a, "float32")
+    x = _reals(a, dtype)
     return apply("mean", x, axes=axes_of(x, axis), keepdims=bool(keepdims))
 
 
 def _spread(op: str) -> Callable[..., Tracer]:
     def build(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0,
               keepdims: Any = False, correction: float | None = None) -> Tracer:
-        x = cast(a, "float32")
+        x = _reals(a, dtype)
         return apply(op, x, axes=axes_of(x, axis), keepdims=bool(keepdims),
                      ddof=ddof if correction is None else correction)
     return build
@@ -149,7 +156,7 @@ def _cumulative(op: str) -> Callable[..., Tracer]:
 
 
 def _sorted(op: str) -> Callable[..., Tracer]:
-    def build(a: Any, axis: Any = -1, kind: Any = None, *, stable: Any = None) -> Tracer:
+    def build(a: Any, axis: Any = -1) -> Tracer:
         x = as_tracer(a)
         if axis is None:
             x, axis = x.ravel(), 0
@@ -179,7 +186,8 @@ def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     before: tuple[slice, ...] = (slice(None),) * at
     for _ in range(n):
         minus = np.not_equal if x.dtype == bool else np.subtract
-        x = minus(x[(*before, slice(1, None))], x[(*before, slice(None, -1))])
+        later, earlier = (*before, slice(1, None)), (*before, slice(None, -1))
+        x = minus(x[later], x[earlier])
     return x
 
 

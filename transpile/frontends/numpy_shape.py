@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from transpile.frontends.numpy_reduce import axes_of, axis_of
 from transpile.frontends.tracer import Tracer, apply, as_tracer, cast, fail, promoted, unsupported
 from transpile.ir.dims import Dim, Poly
-from transpile.ir.types import TensorType, broadcast
+from transpile.ir.types import broadcast
 
 
 def _dims(shape: Any) -> tuple[Dim, ...]:
@@ -19,8 +20,8 @@ def _dims(shape: Any) -> tuple[Dim, ...]:
     return tuple(d if isinstance(d, Poly) else int(d) for d in sizes)
 
 
-def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None,
-             copy: bool | None = None) -> Tracer:
+def _reshape(a: Any, /, shape: Any = None, order: str = "C", *,
+             newshape: Any = None) -> Tracer:
     from transpile.ops.view import reshaped
     if order not in ("C", "A", "K"):
         unsupported(f"np.reshape: order={order!r} is not supported", fix="transpose first")
@@ -91,15 +92,16 @@ def _expand_dims(a: Any, axis: Any) -> Tracer:
     return _reshape(x, tuple(1 if k in places else next(rest) for k in range(rank)))
 
 
-def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tracer:
+def broadcast_to(array: Any, shape: Any) -> Tracer:
+    """The array repeated along new axes and axes of size 1."""
     x, target = as_tracer(array), _dims(shape)
     return x if target == x.shape else apply("broadcast_to", x, shape=target)
 
 
-def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Tracer, ...]:
+def _broadcast_arrays(*args: Any) -> tuple[Tracer, ...]:
     xs = [as_tracer(a) for a in args]
     shape = broadcast(*(x.shape for x in xs))
-    return tuple(_broadcast_to(x, shape) for x in xs)
+    return tuple(broadcast_to(x, shape) for x in xs)
 
 
 def _at_least(rank: int) -> Callable[..., Any]:
@@ -159,7 +161,8 @@ def _append(arr: Any, values: Any, axis: Any = None) -> Tracer:
 
 def _pieces(x: Tracer, bounds: Sequence[Any], axis: int) -> list[Any]:
     before = (slice(None),) * axis
-    return [x[(*before, slice(a, b))] for a, b in zip(bounds, bounds[1:], strict=False)]
+    keys = [(*before, slice(a, b)) for a, b in pairwise(bounds)]
+    return [x[key] for key in keys]
 
 
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -200,20 +203,16 @@ def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 
 # --- repeat, pad, reorder -----------------------------------------------------------------
-def _tile(A: Any, reps: Any) -> Tracer:  # noqa: N803  (NumPy's name)
-    counts = list(_dims(reps))
+def _tile(A: Any, reps: Any) -> Tracer:
+    given = _dims(reps)
     x = as_tracer(A)
-    rank = max(x.ndim, len(counts))
-    x = _with_rank_any(x, rank)
-    counts = [1] * (rank - len(counts)) + counts
-    paired = [d for pair in zip([1] * rank, x.shape, strict=True) for d in pair]
+    rank = max(x.ndim, len(given))
+    x = _reshape(x, (1,) * (rank - x.ndim) + x.shape)
+    counts = (1,) * (rank - len(given)) + given
+    paired = [d for size in x.shape for d in (1, size)]
     wide = [d for pair in zip(counts, x.shape, strict=True) for d in pair]
     shape = tuple(n * d for n, d in zip(counts, x.shape, strict=True))
-    return _reshape(_broadcast_to(_reshape(x, tuple(paired)), tuple(wide)), shape)
-
-
-def _with_rank_any(x: Tracer, rank: int) -> Tracer:
-    return _reshape(x, (1,) * (rank - x.ndim) + x.shape)
+    return _reshape(broadcast_to(_reshape(x, tuple(paired)), tuple(wide)), shape)
 
 
 def _repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
@@ -226,7 +225,7 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
         return _take(x, np.repeat(np.arange(len(count)), count), axis=place)
     times = repeats if isinstance(repeats, Poly) else int(repeats)
     head, size, tail = x.shape[:place], x.shape[place], x.shape[place + 1:]
-    wide = _broadcast_to(_reshape(x, (*head, size, 1, *tail)), (*head, size, times, *tail))
+    wide = broadcast_to(_reshape(x, (*head, size, 1, *tail)), (*head, size, times, *tail))
     return _reshape(wide, (*head, size * times, *tail))
 
 
@@ -307,7 +306,7 @@ def _take(a: Any, indices: Any, axis: Any = None, *, mode: Any = "raise") -> Tra
         x, axis = x.ravel(), 0
     ids, place = _indices(indices), axis_of(x.ndim, axis)
     if mode == "clip":
-        ids = np.clip(ids, 0, x.shape[place] - 1)
+        ids = ids.clip(0, x.shape[place] - 1)
     elif mode == "wrap":
         ids = ids % x.shape[place]
     return apply("take", x, ids, axis=place)
@@ -320,7 +319,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tracer:
     place = axis_of(x.ndim, axis)
     target = broadcast(*(tuple(1 if k == place else d for k, d in enumerate(v.shape))
                          for v in (x, ids)))
-    x, ids = (_broadcast_to(v, (*target[:place], v.shape[place], *target[place + 1:]))
+    x, ids = (broadcast_to(v, (*target[:place], v.shape[place], *target[place + 1:]))
               for v in (x, ids))
     return apply("take_along_axis", x, ids, axis=place)
 
@@ -349,7 +348,7 @@ def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 SHAPES: dict[Callable[..., Any], Callable[..., Any]] = {
     np.reshape: _reshape, np.ravel: _ravel, np.transpose: _transpose,
     np.swapaxes: _swapaxes, np.moveaxis: moveaxis, np.rollaxis: _rollaxis,
-    np.squeeze: _squeeze, np.expand_dims: _expand_dims, np.broadcast_to: _broadcast_to,
+    np.squeeze: _squeeze, np.expand_dims: _expand_dims, np.broadcast_to: broadcast_to,
     np.broadcast_arrays: _broadcast_arrays, np.atleast_1d: _at_least(1),
     np.atleast_2d: _at_least(2), np.atleast_3d: _at_least(3),
     np.concatenate: _concatenate, np.stack: _stack, np.hstack: _hstack, np.vstack: _vstack,

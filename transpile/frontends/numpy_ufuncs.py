@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.tracer import (
-    Tracer, apply, as_tracer, cast, common_dtype, is_weak, promoted, unsupported)
+    Tracer,
+    apply,
+    as_tracer,
+    cast,
+    common_dtype,
+    is_weak,
+    promoted,
+    unsupported,
+)
 
 Builder = Callable[..., Any]
 
@@ -139,11 +147,12 @@ def _float(x: Any) -> Any:
     return cast(x, "float32")
 
 
-_FLOAT_UNARY = ("exp log log1p expm1 sqrt sin cos tan sinh cosh tanh").split()
+_FLOAT_UNARY = ("exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
+                "tanh")
 _INVERSE = {f"arc{f}{h}": f"a{f}{h}" for f in ("sin", "cos", "tan") for h in ("", "h")}
-_COMPARISONS = "equal not_equal less less_equal greater greater_equal".split()
+_COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 
-UFUNCS: dict[str, Builder] = {
+ELEMENTWISE_UFUNCS: dict[str, Builder] = {
     **{name: _float_unary(name) for name in _FLOAT_UNARY},
     **{name: _float_unary(op) for name, op in _INVERSE.items()},
     **{name: _comparison(name) for name in _COMPARISONS},

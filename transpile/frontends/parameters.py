@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import os
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class _Walk:
     def visit_root(self, model: Any) -> None:
         """Functions by their names, objects by their attributes (which get no prefix)."""
         if isinstance(model, types.MethodType):
-            self.function(model.__func__, "", 0)
+            self.replace(model.__func__, "", 0)
             self.replace(model.__self__, "", 0)
         else:
             self.replace(model, "", 0)
@@ -91,12 +92,12 @@ class _Walk:
             self.mapping(value, path, depth)
         elif isinstance(value, list):
             for k, item in enumerate(value):
-                self.slot(item, _join(path, k), depth, lambda new, k=k: value.__setitem__(k, new))
+                self.slot(item, _join(path, k), depth, partial(value.__setitem__, k))
         elif isinstance(value, types.FunctionType):
             if self.own(value):
                 self.function(value, path, depth)
         elif isinstance(value, types.MethodType):
-            self.function(value.__func__, "", depth)
+            self.replace(value.__func__, "", depth)
             self.replace(value.__self__, path, depth)
         elif not isinstance(value, (type, types.ModuleType)):
             self.object(value, path, depth)
@@ -127,8 +128,7 @@ class _Walk:
 
     def mapping(self, value: dict[Any, Any], path: str, depth: int) -> None:
         for key, item in list(value.items()):
-            self.slot(item, _join(path, key), depth,
-                      lambda new, key=key: value.__setitem__(key, new))
+            self.slot(item, _join(path, key), depth, partial(value.__setitem__, key))
 
     def function(self, function: types.FunctionType, path: str, depth: int) -> None:
         """Globals by the names that the code uses, closure cells, and defaults."""
@@ -137,7 +137,7 @@ class _Walk:
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             with contextlib.suppress(ValueError):  # a cell that is still empty
                 self.slot(cell.cell_contents, _join(path, name), depth,
-                          lambda new, cell=cell: setattr(cell, "cell_contents", new))
+                          partial(setattr, cell, "cell_contents"))
         for attribute in ("__defaults__", "__kwdefaults__"):
             self.defaults(function, attribute, path, depth)
 
@@ -166,7 +166,7 @@ class _Walk:
             elif isinstance(value, type):
                 self.methods(value, depth)
             else:
-                self.slot(value, name, depth, lambda new, name=name: space.__setitem__(name, new))
+                self.slot(value, name, depth, partial(space.__setitem__, name))
 
     def object(self, value: Any, path: str, depth: int) -> None:
         """Attributes of an object, of its class, and what its methods use."""
@@ -178,7 +178,7 @@ class _Walk:
         for name in _slots(type(value)):
             if hasattr(value, name):
                 self.slot(getattr(value, name), _join(path, name), depth,
-                          lambda new, name=name: object.__setattr__(value, name, new))
+                          partial(object.__setattr__, value, name))
         self.methods(type(value), depth, path)
 
     def methods(self, cls: type, depth: int, path: str = "") -> None:
@@ -193,7 +193,7 @@ class _Walk:
                     self.replace(value, path, depth + 1)
                 elif isinstance(value, (np.ndarray, list, dict, tuple)) and name[:2] != "__":
                     self.slot(value, _join(path, name), depth + 1,
-                              lambda new, name=name, base=base: setattr(base, name, new))
+                              partial(setattr, base, name))
 
     def own(self, thing: Any) -> bool:
         """True for code of the model's package or folder; libraries are left alone."""
@@ -201,7 +201,7 @@ class _Walk:
         if str(module).split(".")[0] in sys.stdlib_module_names - {"__main__"}:
             return False
         folder = _folder(thing)
-        if folder and source.internal(folder + os.sep):
+        if folder and source.internal(folder):
             return False
         return str(module).split(".")[0] == self.package or bool(
             folder and folder == self.folder)
@@ -209,10 +209,11 @@ class _Walk:
 
 def _folder(thing: Any) -> str:
     if isinstance(thing, types.FunctionType):
-        return os.path.dirname(thing.__code__.co_filename)
+        return str(Path(thing.__code__.co_filename).parent)
     module = thing if isinstance(thing, types.ModuleType) else sys.modules.get(
         getattr(thing, "__module__", ""))
-    return os.path.dirname(getattr(module, "__file__", None) or "")
+    file = getattr(module, "__file__", None)
+    return str(Path(file).parent) if file else ""
 
 
 def _names(code: types.CodeType) -> set[str]:

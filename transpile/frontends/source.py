@@ -14,14 +14,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
 import numpy as np
 
 from transpile.ir.graph import NOWHERE, Where
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_INTERNAL = (_PACKAGE + os.sep, os.path.dirname(os.path.abspath(np.__file__)) + os.sep)
+_INTERNAL = tuple(str(folder) for folder in (
+    Path(__file__).resolve().parent.parent, Path(np.__file__).resolve().parent))
 _scopes: ContextVar[tuple[str, ...]] = ContextVar("scopes", default=())
 _fixed: ContextVar[tuple[Where, str] | None] = ContextVar("fixed", default=None)
 
@@ -60,7 +61,7 @@ def here() -> tuple[Where, str]:
 def place(filename: str, line: int) -> Where:
     """The record of one source line."""
     text = linecache.getline(filename, line).strip()
-    return Where(os.path.basename(filename), line, text, ".".join(_scopes.get()))
+    return Where(Path(filename).name, line, text, ".".join(_scopes.get()))
 
 
 def of_traceback(traceback: TracebackType | None) -> Where:
@@ -80,8 +81,9 @@ def describe(where: Where) -> str:
 
 
 def internal(filename: str) -> bool:
-    """True for files of this package, of NumPy, and frozen ones."""
-    return filename.startswith(_INTERNAL) or filename.startswith("<frozen")
+    """True for files and folders of this package and of NumPy, and for frozen modules."""
+    return filename.startswith("<frozen") or any(
+        filename == folder or filename.startswith(folder + os.sep) for folder in _INTERNAL)
 
 
 def refresh() -> None:

@@ -183,7 +183,7 @@ class Tracer:
     __rshift__, __rrshift__ = _binary(np.right_shift), _reflected(np.right_shift)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
-    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)
     __neg__, __pos__ = _unary(np.negative), _unary(np.positive)
     __abs__, __invert__ = _unary(np.absolute), _unary(np.invert)
     __hash__ = None  # type: ignore[assignment]
@@ -203,15 +203,15 @@ class Tracer:
     argsort, diagonal = _method(np.argsort), _method(np.diagonal)
     trace = _method(np.trace)
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, *shape: Any, order: Any = "C") -> Any:
         """`x.reshape(2, -1)` or `x.reshape((2, -1))`."""
-        return np.reshape(self, _unpack(shape), order=order)  # type: ignore[call-overload]
+        return np.reshape(self, _unpack(shape), order=order)
 
     def transpose(self, *axes: Any) -> Any:
         """`x.transpose(1, 0)`, `x.transpose((1, 0))` or `x.transpose()`."""
-        return np.transpose(self, _unpack(axes) or None)  # type: ignore[arg-type]
+        return np.transpose(self, _unpack(axes) or None)
 
-    def astype(self, dtype: Any, **kwargs: Any) -> Tracer:
+    def astype(self, dtype: Any, **_: Any) -> Tracer:
         """A cast; float64 stands for float32 and int64 for int32."""
         return cast(self, narrow_dtype(dtype))
 
