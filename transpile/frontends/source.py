@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import linecache
 import os
 import sys
@@ -24,6 +23,7 @@ from transpile.ir.graph import NOWHERE, Where
 _INTERNAL = tuple(str(folder) for folder in (
     Path(__file__).resolve().parent.parent, Path(np.__file__).resolve().parent))
 _scopes: ContextVar[tuple[str, ...]] = ContextVar("scopes", default=())
+_parsed: dict[str, tuple[list[str], dict[int, ast.stmt]]] = {}
 _fixed: ContextVar[tuple[Where, str] | None] = ContextVar("fixed", default=None)
 
 
@@ -87,9 +87,8 @@ def internal(filename: str) -> bool:
 
 
 def refresh() -> None:
-    """Forget parsed files, which may have changed since the last trace."""
+    """Forget files that have changed since the last trace."""
     linecache.checkcache()
-    statements.cache_clear()
 
 
 def _user_frame(frame: FrameType | None) -> FrameType | None:
@@ -132,12 +131,19 @@ def target_name(target: ast.expr | None) -> str:
     return target.attr if isinstance(target, ast.Attribute) else ""
 
 
-@functools.lru_cache(maxsize=256)
 def statements(filename: str) -> dict[int, ast.stmt]:
     """The smallest statement covering each line of a file; {} if the source is not there."""
+    lines = linecache.getlines(filename)  # the same list object until the file changes
+    known = _parsed.get(filename)
+    if known is None or known[0] is not lines:
+        known = _parsed[filename] = lines, _cover("".join(lines))
+    return known[1]
+
+
+def _cover(text: str) -> dict[int, ast.stmt]:
     table: dict[int, ast.stmt] = {}
     try:
-        tree = ast.parse("".join(linecache.getlines(filename)))
+        tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return table
     for node in ast.walk(tree):  # breadth first: inner statements come after outer ones
@@ -159,7 +165,7 @@ def returned(code: CodeType) -> list[ast.expr]:
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | None:
-    found = statements(code.co_filename).values()
+    found = dict.fromkeys(statements(code.co_filename).values())
     for node in found:
         for inner in ast.walk(node):
             if isinstance(inner, ast.FunctionDef) and inner.name == code.co_name:
