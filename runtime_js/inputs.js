@@ -44,9 +44,9 @@ export function readInput(port, input, accepts, view, at, shape) {
   const { data, layout } = input;
 
   function fail(got) {
-    const named = String(shape) === String(port.shape) ? '' : `, here [${shape.join(', ')}]`;
-    throw new TypeError(`input '${port.name}': expected ${port.dtype}` +
-      `[${port.shape.join(', ')}]${named}, got ${got}`);
+    const here = String(shape) === String(port.shape) ? '' : `here [${shape.join(', ')}], `;
+    throw new TypeError(`input '${port.name}': expected ${port.dtype}[${port.shape.join(', ')}], ` +
+      `${here}got ${got}`);
   }
 
   function fill(value, level) {

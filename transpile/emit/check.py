@@ -115,6 +115,14 @@ class _Walker:
         elif node.property.name == "constructor":
             self.refused.append("a constructor reached through a value")
 
+    def on_LabeledStatement(self, node: Any, scope: _Scope) -> None:
+        self.walk(node.body, scope)
+
+    def on_BreakStatement(self, node: Any, scope: _Scope) -> None:
+        """Its label is not a variable."""
+
+    on_ContinueStatement = on_BreakStatement
+
     def on_ExportSpecifier(self, node: Any, scope: _Scope) -> None:
         self.walk(node.local, scope)
 

@@ -64,7 +64,7 @@ def header(program: Program, options: EmitOptions) -> str:
         return ", ".join(f"{p.name}: {p.type}" for p in which)
 
     made = f"by transpile {options.version}".rstrip()
-    rows = [("", f"{program.name}: made {made}; build it again instead of editing it."),
+    rows = [("", f"{program.name}: made {made}"),
             ("source", options.source or program.origin), ("inputs", ports(program.inputs)),
             ("outputs", ports(program.outputs)), ("targets", program.target),
             ("licence", options.licence), ("content", options.content_hash)]

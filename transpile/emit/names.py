@@ -21,6 +21,9 @@ process require self window
 
 _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
+_ENDS = re.compile(r"\*(?=/)|/(?=\*)|<(?=/|!|script)", re.IGNORECASE)
+"""What would end a comment or a script, once the next character follows."""
+
 
 def identifier(name: str) -> str:
     """`name` as an ASCII identifier: letters keep their place, everything else becomes `_`."""
@@ -81,9 +84,7 @@ def js_member(name: str) -> str:
 def comment_text(text: str) -> str:
     """Text for one line of a comment: ASCII, and nothing in it ends the comment or a script."""
     line = _LINE_ENDS.sub(" ", text).encode("ascii", "replace").decode()
-    for bad, good in (("*/", "* /"), ("/*", "/ *"), ("</", "< /"), ("<!--", "<! --")):
-        line = line.replace(bad, good)
-    return line.strip()
+    return _ENDS.sub(r"\g<0> ", line).strip()
 
 
 def html_text(text: str) -> str:
