@@ -125,6 +125,10 @@ def _accumulate(nest: Nest, point: Point, name: str) -> Stmt:
     for red in nest.reds:
         position = position * red.extent + point.get(red.name, atom(red))
     better = call("greater" if nest.combine == "argmax" else "less", value, total)
+    if value.dtype == "float32":  # the first NaN wins, as in NumPy
+        first_nan = call("logical_and", call("isnan", value), call("logical_not",
+                                                                    call("isnan", total)))
+        better = call("logical_or", better, first_nan)
     return If(better, (Assign(name, value), Assign(f"{name}At", Index(position))))
 
 

@@ -177,7 +177,16 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument)
     epilogue = values.at(output, index)
     nest = Nest(axes, reds, combine, body, epilogue, out, linear(index, output.shape),
                 tuple(values.args.values()))
-    return flatten(nest)
+    return flatten(nest if reds or combine.startswith("arg") else without_reduction(nest))
+
+
+def without_reduction(nest: Nest) -> Nest:
+    """A reduction over one element is that element."""
+    if not nest.combine:
+        return nest
+    epilogue = map_expr(nest.epilogue, lambda e: nest.body if isinstance(e, Local)
+                        and e.name == RESULT.name else None)
+    return replace(nest, combine="", body=RESULT, epilogue=epilogue)
 
 
 def flatten(nest: Nest) -> Nest:

@@ -80,8 +80,8 @@ def build_sort(context: RoutineContext, x: Accessor, *, axis: int, descending: b
     outer, index = _around(x.type.shape, axis)
     this, other = Axis("j", size), Axis("k", size)
     value, rival = Local("value", x.type.dtype), Local("rival", x.type.dtype)
-    before = call("greater" if descending else "less", rival, value)
-    tie = call("logical_and", call("equal", rival, value),
+    before, same = _order(rival, value, descending)
+    tie = call("logical_and", same,
                call("less", Index(_var(other)), Index(_var(this))))
     count = Assign("rank", call("add", Local("rank", "int32"), Const(1, "int32")))
     rank = atom(Opaque(Local("rank", "int32"), 0, size - 1))
@@ -92,6 +92,18 @@ def build_sort(context: RoutineContext, x: Accessor, *, axis: int, descending: b
                          If(call("logical_or", before, tie), (count,))]),
         context.store(index(rank), result)]
     return loops(outer, loops([this], body))
+
+
+def _order(rival: Expr, value: Expr, descending: bool) -> tuple[Expr, Expr]:
+    """Whether a rival comes before a value, and whether they tie; NaN comes last, as in NumPy."""
+    before = call("greater" if descending else "less", rival, value)
+    same = call("equal", rival, value)
+    if value.dtype != "float32":
+        return before, same
+    value_nan, rival_nan = call("isnan", value), call("isnan", rival)
+    return (call("logical_or", before, call("logical_and", value_nan,
+                                            call("logical_not", rival_nan))),
+            call("logical_or", same, call("logical_and", value_nan, rival_nan)))
 
 
 def _scan(steps: Dim, reverse: bool, step: Callable[[Dim, Dim | None], Sequence[Stmt]]

@@ -117,7 +117,10 @@ def _round_even(x: Expr) -> Expr:
 def _floor_mod(x: Expr, y: Expr) -> Expr:
     if x.dtype == "float32":
         return call("sub", x, call("mul", y, call("floor", call("div", x, y))))
-    return call("fmod", call("add", call("fmod", x, y), y), y)
+    rest = call("fmod", x, y)
+    wrong_sign = call("less", call("bitwise_xor", rest, y), Const(0, "int32"))
+    return call("select", call("logical_and", call("not_equal", rest, Const(0, "int32")),
+                               wrong_sign), call("add", rest, y), rest)
 
 
 def _erf_numpy(x: Any) -> Any:
@@ -157,11 +160,16 @@ def _rows() -> list[Scalar]:
         Scalar("mul", np.multiply,
                js={"": infix("*", PRODUCT), "int32": function("Math.imul", 2)}),
         Scalar("div", np.divide, js={"": infix("/", PRODUCT, commutes=False)}, cost=4),
-        Scalar("floor_div", np.floor_divide,
-               js={"": Cell("Math.floor({0} / {1})", ATOM, (PRODUCT, UNARY))}, cost=6),
-        Scalar("fmod", np.fmod, js={"": infix("%", PRODUCT, commutes=False)}, cost=8),
+        Scalar("floor_div", np.floor_divide, js={
+            "": Cell("Math.floor({0} / {1})", ATOM, (PRODUCT, UNARY)),
+            # A division by zero gives 0, as in NumPy: NaN and infinity become 0.
+            "int32": Cell("Math.floor({0} / {1}) | 0", BIT_OR, (PRODUCT, UNARY))}, cost=6),
+        Scalar("fmod", np.fmod, js={"": infix("%", PRODUCT, commutes=False),
+                                    "int32": integer(infix("%", PRODUCT, commutes=False))},
+               cost=8),
         Scalar("mod", np.mod, decompose=_floor_mod, cost=8),
-        Scalar("pow", np.power, js={"": function("Math.pow", 2)}, cost=30),
+        Scalar("pow", np.power, js={"": function("Math.pow", 2),
+                                    "int32": integer(function("Math.pow", 2))}, cost=30),
         Scalar("atan2", np.arctan2, js={"": function("Math.atan2", 2)}, cost=30),
         Scalar("maximum", np.maximum, js={"": function("Math.max", 2)}),
         Scalar("minimum", np.minimum, js={"": function("Math.min", 2)}),

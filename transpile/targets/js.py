@@ -180,7 +180,7 @@ class Printer:
         assert cell is not None, value.fn
         needs = cell.needs or (0,) * len(value.args)
         operands = [self.expr(a, n) for a, n in zip(value.args, needs, strict=True)]
-        return cell.template.format(*operands), cell.precedence
+        return cell.template.format(*operands).replace("+ -", "- "), cell.precedence
 
     def index(self, value: Dim, needed: int = 0) -> str:
         text, precedence = self._index(value)
