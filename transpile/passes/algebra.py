@@ -81,6 +81,16 @@ def _negated_term(node: Node) -> Node | None:
     return plain(node, "sub" if node.op == "add" else "add", a, b.inputs[0])
 
 
+def _negative_constant(node: Node) -> Node | None:
+    """`x + -3` is `x - 3`, `x - -3` is `x + 3`."""
+    x, c = node.inputs
+    value = uniform(c)
+    if value is None or not -1e9 < value < 0 or c.dtype not in ("float32", "int32"):
+        return None
+    return plain(node, "sub" if node.op == "add" else "add", x, evaluate_node(
+        plain(c, "neg", c)))
+
+
 def _power(node: Node) -> Node | None:
     x, exponent = node.inputs[0], uniform(node.inputs[1])
     if exponent in (2, 3):
@@ -104,8 +114,8 @@ def _exact_reciprocal(node: Node) -> Node | None:
     mantissa, exponent = np.frexp(np.abs(divisor.value))
     if not np.all((mantissa == 0.5) & (np.abs(exponent) < 120)):
         return None
-    return plain(node, "mul", x, evaluate_node(
-        plain(node, "div", scalar(1.0, "float32"), divisor).named(divisor.name)))
+    reciprocal = plain(node, "div", scalar(1.0, "float32"), divisor)
+    return plain(node, "mul", x, evaluate_node(reciprocal))
 
 
 def _by_root(node: Node) -> Node | None:
@@ -241,8 +251,8 @@ def _cast_twice(node: Node) -> Node | None:
 ZERO, ONE = _neutral(0), _neutral(1)
 
 RULES: dict[str, tuple[Rule, ...]] = {
-    "add": (ZERO, _negated_term, _join_constants),
-    "sub": (ZERO, _from_zero, _negated_term, _join_constants),
+    "add": (ZERO, _negated_term, _join_constants, _negative_constant),
+    "sub": (ZERO, _from_zero, _negated_term, _join_constants, _negative_constant),
     "mul": (ONE, _minus_one, _join_constants),
     "div": (ONE, _exact_reciprocal, _by_root),
     "pow": (_power,),

@@ -26,6 +26,6 @@ def _expand(node: Node, uses: Uses) -> Node | None:
     for inner in topological([result]):
         if inner not in done:
             fresh = replace(inner, inputs=tuple(done[i] for i in inner.inputs), where=where,
-                            name=node.name if inner is result else inner.name)
+                            name=node.name if inner is result else "")
             done[inner] = fresh if inner.is_constant else _expand(fresh, uses) or fresh
     return done[result]

@@ -103,7 +103,7 @@ def _strip(x: Node, uses: Uses) -> tuple[Node, np.ndarray, str] | None:
     if x.op in ("mul", "div") and x.inputs[1].is_constant and x.inputs[0].type == x.type:
         factor = x.inputs[1].value
         return x.inputs[0], factor.reshape(_ints(align(factor.shape, x.type.rank))), x.op
-    if x.op not in ("transpose", "pad"):
+    if x.op not in ("transpose", "pad", "reshape"):
         return None
     found = _strip(x.inputs[0], uses)
     if found is None:
@@ -111,6 +111,10 @@ def _strip(x: Node, uses: Uses) -> tuple[Node, np.ndarray, str] | None:
     bare, factor, op = found
     if x.op == "transpose":
         factor = factor.transpose(x.attrs["perm"])
+    elif x.op == "reshape":
+        if factor.size != 1:
+            return None
+        factor = factor.reshape((1,) * x.type.rank)
     elif not _padding_commutes(x, factor):
         return None
     return plain(x, x.op, bare, **x.attrs), factor, op
