@@ -38,6 +38,13 @@ def expanded(graph: Graph) -> Graph:
     return graph
 
 
+def expansion(name: str, *nodes: Node, **attrs: Any) -> Node:
+    """What a composite is made of."""
+    form = get(name).form
+    assert isinstance(form, Composite)
+    return form.expand(*nodes, **attrs)
+
+
 def invoke(case: Case, operands: list[Any]) -> Any:
     """The case's function on operands; group_norm takes its groups before the weight."""
     attrs = dict(case.attrs)
@@ -85,7 +92,7 @@ def test_expansion(case: Case, golden: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize(("name", "one"), SAMPLES, ids=lambda v: v if isinstance(v, str) else "")
 def test_samples_agree_with_their_expansion(name: str, one: Sample) -> None:
     inputs = tuple(input_node(f"x{i}", TensorType.parse(t)) for i, t in enumerate(one.types))
-    node = get(name).form.expand(*inputs, **one.attrs)  # type: ignore[union-attr]
+    node = expansion(name, *inputs, **one.attrs)
     assert node.type == get(name).infer(*(n.type for n in inputs), **one.attrs)
     arrays = one.arrays()
     result = interpret(expanded(Graph(name, inputs, (("y", node),))),
@@ -126,7 +133,7 @@ def test_batch_may_be_symbolic(case: Case) -> None:
 def test_statistics_over_a_symbolic_axis(name: str, attrs: dict[str, Any]) -> None:
     x = np.random.default_rng(0).normal(size=(7, 4, 3)).astype(np.float32)
     node = input_node("x", tensor_type("float32", ("batch", 4, 3)))
-    graph = expanded(Graph(name, (node,), (("y", get(name).form.expand(node, **attrs)),)))  # type: ignore[union-attr]
+    graph = expanded(Graph(name, (node,), (("y", expansion(name, node, **attrs)),)))
     np.testing.assert_allclose(interpret(graph, {"x": x})["y"], get(name).reference(x, **attrs),
                                rtol=1e-5, atol=1e-6)
 
@@ -134,9 +141,36 @@ def test_statistics_over_a_symbolic_axis(name: str, attrs: dict[str, Any]) -> No
 def test_logsumexp_of_nothing_possible() -> None:
     x = np.full((2, 3), -np.inf, np.float32)
     node = input_node("x", tensor_type("float32", (2, 3)))
-    graph = expanded(Graph("g", (node,), (("y", get("logsumexp").form.expand(node, axes=(1,))),)))  # type: ignore[union-attr]
+    graph = expanded(Graph("g", (node,), (("y", expansion("logsumexp", node, axes=(1,))),)))
     with np.errstate(divide="ignore"):
         assert np.all(np.isneginf(interpret(graph, {"x": x})["y"]))
+
+
+WHOLE = [
+    *(lambda x, name=name: getattr(nn, name)(x) for name in (
+        "relu", "relu6", "sigmoid", "silu", "gelu", "elu", "selu", "leaky_relu", "hardsigmoid",
+        "hardswish", "softplus", "mish", "softmax", "log_softmax", "layer_norm", "rms_norm",
+        "instance_norm")),
+    lambda x: nn.conv2d(x, np.ones((2, 3, 2, 2), np.float32), padding=1),
+    lambda x: nn.conv_transpose2d(x, np.ones((3, 2, 2, 2), np.float32), stride=2),
+    lambda x: nn.linear(x, np.ones((2, 5), np.float32)),
+    lambda x: nn.max_pool2d(x, 3, 2, 1), lambda x: nn.avg_pool2d(x, 2),
+    lambda x: nn.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    lambda x: nn.adaptive_avg_pool2d(x, 3), lambda x: nn.adaptive_max_pool2d(x, 3),
+    lambda x: nn.batch_norm(x, np.ones(3, np.float32), np.ones(3, np.float32)),
+    lambda x: nn.group_norm(x, 3), lambda x: nn.flatten(x)]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+@pytest.mark.parametrize("call", WHOLE)
+def test_integers_come_out_as_in_the_reference(call: Any, dtype: str) -> None:
+    low, high = (0, 250) if dtype == "uint8" else (-9, 9)
+    x = np.random.default_rng(0).integers(low, high, (2, 3, 4, 5)).astype(dtype)
+    node = input_node("x", tensor_type(dtype, x.shape))
+    graph = expanded(Graph("g", (node,), (("y", call(Tracer(node)).node),)))
+    result, expected = interpret(graph, {"x": x})["y"], call(x)
+    assert result.dtype == expected.dtype
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_fully_masked_row_gives_zeros() -> None:

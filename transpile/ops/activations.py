@@ -60,6 +60,7 @@ def _hardswish(x: Value) -> Value:
 
 
 def _softplus(x: Value) -> Value:
+    x = as_float(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
 
 

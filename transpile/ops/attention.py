@@ -82,11 +82,13 @@ def _attention(q: Value, k: Value, v: Value, mask: Value | None = None, *,
     if mask is not None:
         scores = (np.where(mask, scores, -np.inf) if unwrap(mask).dtype == "bool"
                   else scores + mask)
+    top = scores.max(axis=-1, keepdims=True)
+    if mask is None:
+        e = np.exp(scores - top)
+        return (e / e.sum(axis=-1, keepdims=True)) @ v
     # A row that is masked in full has no largest score: it gives zeros, as in PyTorch.
-    top = np.maximum(scores.max(axis=-1, keepdims=True), -1e30)
-    e = np.exp(scores - top)
-    total = e.sum(axis=-1, keepdims=True)
-    return (e / (total if mask is None else np.maximum(total, 1e-30))) @ v
+    e = np.exp(scores - np.maximum(top, -1e30))
+    return (e / np.maximum(e.sum(axis=-1, keepdims=True), 1e-30)) @ v
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:

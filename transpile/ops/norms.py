@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transpile.ops.composite import Value, composite, floating, normalise_axes, static
+from transpile.ops.composite import Value, as_float, composite, floating, normalise_axes, static
 from transpile.ops.registry import sample
 
 
@@ -32,6 +32,7 @@ def _layer_norm(x: Value, weight: Value | None = None, bias: Value | None = None
 
 def _rms_norm(x: Value, weight: Value | None = None, *, axes: int | Sequence[int] = -1,
               eps: float = 1e-6) -> Value:
+    x = as_float(x)
     power = (x * x).mean(axis=normalise_axes(axes, x.ndim), keepdims=True)
     return _affine(x / np.sqrt(power + eps), weight, None)
 

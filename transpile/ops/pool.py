@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,13 @@ def _joined(a: Pairs, b: Pairs) -> Pairs:
     return tuple((p[0] + q[0], p[1] + q[1]) for p, q in zip(a, b, strict=True))
 
 
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """What is below or equal to every value of a dtype: the padding of a maximum."""
+    if dtype == np.bool_:
+        return False
+    return -np.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
+
+
 def _max_pool(x: Value, *, rank: int, kernel_size: Spatial, stride: Spatial | None = None,
               padding: Padding = 0, dilation: Spatial = 1, ceil_mode: bool = False) -> Value:
     check_image(x, f"max_pool{rank}d", rank)
@@ -58,7 +66,7 @@ def _max_pool(x: Value, *, rank: int, kernel_size: Spatial, stride: Spatial | No
     dilation = spatial(dilation, rank, "dilation")
     pairs = padding_pairs(padding, kernel, stride, dilation)
     pairs = _joined(pairs, _extras(x.shape[2:], pairs, kernel, stride, dilation, ceil_mode))
-    image = pad_spatial(channels_last(x), pairs, -np.inf)
+    image = pad_spatial(channels_last(x), pairs, lowest(x.dtype))
     return channels_first(apply("window_max", image, window=kernel, stride=stride,
                                 dilation=dilation))
 
@@ -153,7 +161,7 @@ def max_pool(x: np.ndarray, *, kernel_size: Spatial, stride: Spatial | None = No
     """The largest element of each window; padding never wins."""
     parts, real, _ = _pooled(x, kernel_size, stride, padding, dilation, ceil_mode)
     axes = tuple(range(x.ndim, parts.ndim))
-    return np.asarray(np.max(parts, axes, where=real > 0, initial=-np.inf)).astype(x.dtype)
+    return np.asarray(np.max(parts, axes, where=real > 0, initial=lowest(x.dtype)))
 
 
 def avg_pool(x: np.ndarray, *, kernel_size: Spatial, stride: Spatial | None = None,

@@ -42,9 +42,13 @@ def padding_pairs(padding: Padding, kernel: Sequence[int], stride: Sequence[int]
         return tuple((t // 2, t - t // 2) for t in total)
     if isinstance(padding, str):
         raise ShapeError(f"unknown padding {padding!r}", fix='give numbers, "same" or "valid"')
-    if isinstance(padding, int) or all(isinstance(p, int) for p in padding):
-        return tuple((p, p) for p in spatial(padding, len(kernel), "padding"))  # type: ignore[arg-type]
-    return tuple((int(p[0]), int(p[1])) for p in padding)  # type: ignore[index]
+    if isinstance(padding, int):
+        return ((padding, padding),) * len(kernel)
+    if len(padding) not in (1, len(kernel)):
+        raise ShapeError(f"padding has {len(padding)} entries for {len(kernel)} spatial dimensions",
+                         fix="give one number, or one for each dimension")
+    pairs = tuple((p, p) if isinstance(p, int) else (p[0], p[1]) for p in padding)
+    return pairs * len(kernel) if len(pairs) < len(kernel) else pairs
 
 
 def check_image(x: Value, name: str, count: int) -> None:
