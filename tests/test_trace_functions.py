@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from transpile.frontends.numpy import trace_function
 from transpile.frontends.numpy_functions import FUNCTIONS, UFUNCS
@@ -305,3 +307,30 @@ def test_every_table_entry_has_a_case() -> None:
     assert not {n for n in UFUNCS if not hasattr(np, n)} - scipy_only - {
         "vecdot", "matvec", "vecmat"}
     assert not set(FUNCTIONS) - set(FUNCTION_CASES)
+
+
+BOUND = st.none() | st.integers(-6, 6)
+STEP = st.none() | st.integers(-3, 3).filter(bool)
+ENTRY = (st.builds(slice, BOUND, BOUND, STEP) | st.integers(-2, 1) | st.none()
+         | st.lists(st.integers(-2, 1), min_size=2, max_size=2))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ENTRY, max_size=4), st.booleans())
+def test_any_index(entries: list[Any], dots: bool) -> None:
+    used = [e for e in entries if e is not None]
+    key = tuple(entries[:len(entries)] if len(used) <= 3 else used[:3])
+    key = (*key, ...) if dots else key
+    check(lambda x: x[key], (B3,))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_einsum_of_three(data: Any) -> None:
+    sizes = {"a": 2, "b": 3, "c": 4, "d": 1}
+    terms = [data.draw(st.text("abcd", min_size=1, max_size=3)) for _ in range(3)]
+    labels = sorted(set("".join(terms)))
+    output = "".join(data.draw(st.permutations(labels)))[:data.draw(st.integers(0, 3))]
+    arrays = tuple(np.random.default_rng(k).uniform(-1, 1, [sizes[c] for c in t]).astype("float32")
+                   for k, t in enumerate(terms))
+    check(lambda *xs: np.einsum(f"{','.join(terms)}->{output}", *xs), arrays)

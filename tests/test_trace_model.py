@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from transpile import nn
 from transpile.errors import ShapeError, TraceError
 from transpile.frontends.tracer import Tracer
 from transpile.ir.graph import Graph
@@ -292,3 +293,61 @@ def test_tracer_is_seen_by_the_function() -> None:
         return x
     trace(fn, {"x": X})
     assert seen == [(Tracer, (5, 4), 2, np.float32, 20, 5, Tracer)]
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        self.fc = nn.Linear(4, 4, rng=1)
+
+    def forward(self, x: Any) -> Any:
+        y = np.tanh(self.fc(x))
+        return x + y
+
+
+class Stacked(nn.Module):
+    def __init__(self) -> None:
+        self.blocks = nn.Sequential(Block(), Block())
+        self.head = nn.Linear(4, 2, bias=False, rng=2)
+
+    def forward(self, x: Any) -> Any:
+        features = self.blocks(x)
+        logits = self.head(features)
+        return logits  # noqa: RET504  (names the output)
+
+
+def test_layers_name_their_nodes() -> None:
+    net = Stacked()
+    graph = trace(net, {"x": X})
+    assert names_of(graph) == sorted(net.state_dict())
+    made = [(n.op, n.name) for n in graph.nodes if n.inputs and n.op != "transpose"]
+    assert [name for op, name in made if op in ("add", "linear")] == [
+        "blocks.0.fc", "blocks.0", "blocks.1.fc", "blocks.1", "logits"]
+    assert graph.outputs[0][1].where.scope == "head"
+    agree(graph, net, x=X)
+
+
+def test_a_model_may_call_another() -> None:
+    net = Stacked()
+
+    @model(x=spec("float32", ("n", 4)))
+    def inner(x: Any) -> Any:
+        return net(x)
+
+    def outer(x: Any) -> Any:
+        return inner(x).sum(axis=0) / x.shape[0]
+    graph = trace(outer, {"x": spec("float32", ("n", 4))})
+    assert len(names_of(graph)) == 5
+    agree(graph, outer, x=X)
+
+
+def test_objects_of_a_library_are_changed_on_the_surface_only() -> None:
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    scaler = preprocessing.StandardScaler().fit(X)
+    holder = [scaler]
+
+    def standard(x: Any) -> Any:
+        return (x - holder[0].mean_) / holder[0].scale_
+    graph = trace(standard, {"x": spec("float32", ("n", 4))})
+    assert names_of(graph) == ["holder.0.mean_", "holder.0.scale_"]
+    assert isinstance(scaler.mean_, np.ndarray)
+    agree(graph, standard, x=X)

@@ -39,7 +39,25 @@ def trace_function(fn: Any, specs: Mapping[str, TensorType], name: str = "") -> 
     with parameters_as_tracers(fn):
         result = run_traced(call, {n: Tracer(node) for n, node in inputs.items()})
         outputs = _outputs(result, code)
-    return Graph(name or model_name(fn), tuple(inputs.values()), outputs, origin)
+    return layer_names(Graph(name or model_name(fn), tuple(inputs.values()), outputs, origin))
+
+
+def layer_names(graph: Graph) -> Graph:
+    """Nodes of layers take the layer's path where their variable stands for several layers.
+
+    In `h = self.body(self.stem(x))` all layers would be called h: they become stem, body.0, ...
+    """
+    layers: dict[str, set[str]] = {"": {"several"}}
+    for node in graph.nodes:
+        if node.where.scope and not node.is_constant:
+            layers.setdefault(node.name, set()).add(node.where.scope)
+
+    def rename(node: Node) -> Node | None:
+        scope = node.where.scope
+        shared = not node.is_constant and scope and len(layers[node.name] | {scope}) > 1
+        return node.named(scope) if shared else None
+
+    return graph.rewrite(rename)
 
 
 def entry(fn: Any) -> tuple[Callable[..., Any], types.CodeType | None]:

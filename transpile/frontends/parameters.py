@@ -173,13 +173,20 @@ class _Walk:
         if type(value).__module__.split(".")[0] in sys.stdlib_module_names | {"numpy"}:
             return
         attributes = getattr(value, "__dict__", None)
-        if isinstance(attributes, dict):
-            self.mapping(attributes, path, depth)
+        follow = self.follows(type(value))
+        for name, item in list(attributes.items()) if isinstance(attributes, dict) else ():
+            if follow or isinstance(item, np.ndarray):
+                self.slot(item, _join(path, name), depth, partial(attributes.__setitem__, name))
         for name in _slots(type(value)):
             if hasattr(value, name):
                 self.slot(getattr(value, name), _join(path, name), depth,
                           partial(object.__setattr__, value, name))
         self.methods(type(value), depth, path)
+
+    def follows(self, cls: type) -> bool:
+        """True for the model's own classes and layers; of a library's objects (a fitted scaler),
+        only arrays that are attributes are replaced, and nothing deeper."""
+        return any(self.own(base) or source.internal(_folder(base)) for base in cls.__mro__[:-1])
 
     def methods(self, cls: type, depth: int, path: str = "") -> None:
         """What the functions of a class use, and arrays that are attributes of the class."""
