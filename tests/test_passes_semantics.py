@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from transpile.ir.graph import Graph, Node, constant, input_node
 from transpile.ir.interpret import interpret
+from transpile.ir.text import format_graph, large_constants, parse_graph, structurally_equal
 from transpile.ir.types import TensorType
 from transpile.ops.registry import OPS, Composite, Sample, get, make, names
 from transpile.passes import run_pipeline
@@ -23,10 +24,12 @@ ROTATED = {0: (), 1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (0, 2, 3, 1), 5: (0, 2, 3
 def assert_same(graph: Graph, inputs: dict[str, np.ndarray]) -> Graph:
     """Optimise, verify, and compare with the graph as it was; gives the new graph."""
     after, _ = run_pipeline(graph, debug=True)
+    again = parse_graph(format_graph(after), large_constants(after))
+    assert structurally_equal(after, again)
     expected, got = interpret(graph, inputs), interpret(after, inputs)
     for name, array in expected.items():
         assert (array.dtype, array.shape) == (got[name].dtype, got[name].shape)
-        np.testing.assert_allclose(got[name], array, rtol=2e-4, atol=2e-4, err_msg=str(after))
+        np.testing.assert_allclose(got[name], array, rtol=2e-4, atol=2e-4)
     return after
 
 
@@ -67,7 +70,7 @@ def surround(op: str, sample: Sample, style: str) -> tuple[Graph, dict[str, np.n
 @pytest.mark.parametrize("style", ["plain", "constant", "folded", "turned"])
 @pytest.mark.parametrize("op", OPERATORS)
 def test_samples_survive(op: str, style: str) -> None:
-    for sample in get(op).samples:
+    for sample in get(op).samples[:None if style == "plain" else 3]:
         after = assert_same(*surround(op, sample, style))
         assert not any(isinstance(get(n.op).form, Composite) for n in after.nodes
                        if n.op not in ("input", "constant"))

@@ -67,14 +67,15 @@ def _for_weight(factor: np.ndarray, labels: tuple[str, str, str], rank: int, *,
                 side: int = 2) -> np.ndarray | None:
     """`factor`, aligned with one side of an equation, in the axes of the weight; else None."""
     weight, own = labels[1], labels[side]
-    full = factor.reshape([int(d) for d in align(factor.shape, rank)])  # type: ignore[arg-type]
-    axes = [i for i, d in enumerate(full.shape) if d != 1]
+    full = factor.reshape(_ints(align(factor.shape, rank)))
+    axes = [i for i in range(rank) if full.shape[i] != 1]
     if any(own[i] not in weight for i in axes) or len(set(weight)) != len(weight):
         return None
     order = sorted(axes, key=lambda i: weight.index(own[i]))
     sizes = {own[i]: full.shape[i] for i in axes}
     compact = full.transpose([*order, *(i for i in range(rank) if i not in axes)])
-    return compact.reshape([sizes.get(c, 1) for c in weight])
+    result: np.ndarray = compact.reshape([sizes.get(c, 1) for c in weight])
+    return result
 
 
 def _times(weight: Node, factor: np.ndarray, op: str) -> Node:
