@@ -253,6 +253,12 @@ for _name, _cases in {
     if hasattr(np, _name):
         FUNCTION_CASES[getattr(np, _name)] = _cases
 
+for _name, _arrays in {"matmul": (F, M), "outer": (V, V), "tensordot": (S, S), "vecdot": (F, G),
+                       "cross": (F[:, :3], G[:, :3]), "diagonal": (B3,), "trace": (S,),
+                       "matrix_transpose": (B3,)}.items():
+    if hasattr(np.linalg, _name):
+        FUNCTION_CASES[getattr(np.linalg, _name)] = [(getattr(np.linalg, _name), _arrays)]
+
 INDEX_KEYS: list[Any] = [
     0, -1, (1, 2, 3), slice(1, None), (slice(None), slice(None, None, -1)), ..., (..., 0),
     (0, ..., 1), None, (slice(None), None, 1), (Ellipsis, slice(1, 3)), (slice(None, -1), 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -193,3 +194,13 @@ CONTRACTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.outer: _outer, np.vdot: _vdot, np.kron: _kron, np.cross: _cross,
     np.linalg.multi_dot: _multi_dot,
 }
+
+_LINALG: dict[str, Callable[..., Any]] = {
+    "matmul": matmul, "outer": _outer, "tensordot": _tensordot, "cross": _cross,
+    "vecdot": _vecdot, "diagonal": partial(diagonal, axis1=-2, axis2=-1),
+    "trace": partial(np.trace, axis1=-2, axis2=-1),
+    "matrix_transpose": np.matrix_transpose if hasattr(np, "matrix_transpose") else np.transpose}
+
+for _name, _builder in _LINALG.items():
+    if hasattr(np.linalg, _name):  # NumPy 2
+        CONTRACTIONS[getattr(np.linalg, _name)] = _builder

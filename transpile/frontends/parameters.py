@@ -172,9 +172,9 @@ class _Walk:
         """Attributes of an object, of its class, and what its methods use."""
         if type(value).__module__.split(".")[0] in sys.stdlib_module_names | {"numpy"}:
             return
-        attributes = getattr(value, "__dict__", None)
+        attributes: dict[str, Any] = getattr(value, "__dict__", {})
         follow = self.follows(type(value))
-        for name, item in list(attributes.items()) if isinstance(attributes, dict) else ():
+        for name, item in list(attributes.items()):
             if follow or isinstance(item, np.ndarray):
                 self.slot(item, _join(path, name), depth, partial(attributes.__setitem__, name))
         for name in _slots(type(value)):
