@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from transpile.fuse import Group, fuse, storage
 from transpile.ir.dims import Dim, names as dim_names, product
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
+from transpile.lower.expr import Expr
 from transpile.lower.formula import formula
 from transpile.lower.memory import Lifetime, align, plan
 from transpile.lower.nest import Nest, Operand, Values, build_nest
@@ -19,28 +20,27 @@ from transpile.lower.stmt import Argument, For, Kernel, Stmt
 from transpile.lower.walk import arithmetic, rename_buffers, statements
 from transpile.ops import registry
 from transpile.ops.registry import Routine
-from transpile.passes import run_pipeline
-from transpile.program import Buffer, Call, Port, Program
+from transpile.passes import Observer, run_pipeline
+from transpile.program import Buffer, BufferKind, Call, Port, Program
 from transpile.targets import TARGETS, Target
 
 ITEM_BYTES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
 
 
-def lower_graph(graph: Graph, target: str = "js",
-                observer: Callable[[str, Graph], None] | None = None) -> Program:
+def lower_graph(graph: Graph, target: str = "js", observer: Observer | None = None) -> Program:
     """Optimise and lower a traced graph for one target."""
     optimised, _ = run_pipeline(graph, observer)
-    return lower_optimised(optimised, TARGETS[target])
+    return lower_optimised(optimised, TARGETS[target], observer)
 
 
-def lower_optimised(graph: Graph, target: Target) -> Program:
-    """Lower a graph of primitive ops: fuse, build kernels, plan memory."""
+def lower_optimised(graph: Graph, target: Target, observer: Observer | None = None) -> Program:
+    """Lower a graph of primitive ops: the target's own passes, fusion, kernels, memory plan."""
+    graph, _ = run_pipeline(graph, observer, passes=target.passes)
     graph = with_unique_names(graph)
-    groups = fuse(graph)
     builder = _Builder(target)
-    for group in groups:
+    for group in fuse(graph):
         builder.add(group)
-    return _assemble(graph, target, groups, builder)
+    return _assemble(graph, target, builder)
 
 
 def with_unique_names(graph: Graph) -> Graph:
@@ -73,23 +73,39 @@ def _described(node: Node) -> str:
     return scope or node.where.part_of or node.op
 
 
+@dataclass(frozen=True)
+class Step:
+    """A call, the node that it stores, and those whose memory it reads.
+
+    Attributes:
+        at_load: True where it depends on weights alone, and so runs once.
+    """
+
+    call: Call
+    output: Node
+    reads: tuple[Node, ...]
+    at_load: bool
+
+
 @dataclass
 class _Builder:
     """Collects kernels, one for each shape of computation, and the calls of them."""
 
     target: Target
     kernels: dict[Kernel, Kernel] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    operands: list[tuple[Node, ...]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    prepared: set[Node] = field(default_factory=set)
 
     def add(self, group: Group) -> None:
         kernel, nodes = build_kernel(group, self.target)
         shape = anonymous(kernel)
         known = self.kernels.setdefault(shape, kernel)
         args = tuple(storage(n).name for n in nodes) + (group.output.name,)
-        self.calls.append(Call(known.name, args, group.output.name, kernel.formula,
-                               kernel.where))
-        self.operands.append(nodes)
+        call = Call(known.name, args, group.output.name, kernel.formula, kernel.where)
+        reads = tuple(storage(n) for n in nodes)
+        if all(n.is_constant or n in self.prepared for n in reads):
+            self.prepared.add(group.output)
+        self.steps.append(Step(call, group.output, reads, group.output in self.prepared))
 
 
 def anonymous(kernel: Kernel) -> Kernel:
@@ -138,10 +154,16 @@ def _statements(group: Group, target: Target, values: Values, out: Argument
         body = build_rows(output, frozenset(group.members), values, out)
         return body, _count(body)
     if group.kind == "routine":
-        form = registry.get(output.op).form
+        anchor = group.anchor
+        assert anchor is not None
+        form = registry.get(anchor.op).form
         assert isinstance(form, Routine)
-        operands = [Operand(values, n) for n in output.inputs]
-        body = form.build(RoutineContext(out, output.type), *operands, **output.attrs)
+        operands = [Operand(values, n) for n in anchor.inputs]
+
+        def epilogue(index: Sequence[Dim], value: Expr) -> Expr:
+            values.bound[anchor] = lambda _: value
+            return values.at(output, tuple(index))
+        body = form.build(RoutineContext(out, anchor.type, epilogue), *operands, **anchor.attrs)
         return body, _count(body)
     nest = build_nest(output, group.anchor, values, out)
     return scheduled(nest, target.schedule(nest)), _nest_flops(nest)
@@ -176,33 +198,39 @@ def _dims(args: Sequence[Argument], body: Sequence[Stmt]) -> tuple[str, ...]:
     return tuple(sorted(found | dims_of(body)))
 
 
-def _assemble(graph: Graph, target: Target, groups: Sequence[Group], builder: _Builder
-              ) -> Program:
+def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
     constants = _used_constants(graph, builder)
-    buffers, weight_bytes = _weight_buffers(constants)
-    lifetimes = _lifetimes(graph, groups, builder)
-    offsets, memory = plan([lf for lf, _, _ in lifetimes], weight_bytes)
-    for lifetime, node, kind in lifetimes:
-        buffers.append(Buffer(lifetime.name, node.type, kind, offsets[lifetime.name]))
+    buffers, weight_bytes = _fixed_buffers(constants, "weight", 0)
+    prepared = [s for s in builder.steps if s.at_load]
+    made, persistent = _fixed_buffers([s.output for s in prepared], "prepared", weight_bytes)
+    run = [s for s in builder.steps if not s.at_load]
+    lifetimes = _lifetimes(graph, run)
+    offsets, memory = plan([lf for lf, _, _ in lifetimes], persistent)
+    planned = [Buffer(lf.name, node.type, kind, offsets[lf.name])
+               for lf, node, kind in lifetimes]
     return Program(
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
         tuple(Port(name, n.type, storage(n).name) for name, n in graph.outputs),
-        graph.dim_names, tuple(buffers), {n.name: n.value for n in constants},
-        tuple(builder.kernels.values()), tuple(builder.calls), weight_bytes, memory, graph)
+        graph.dim_names, (*buffers, *made, *planned), {n.name: n.value for n in constants},
+        tuple(builder.kernels.values()), tuple(s.call for s in run), weight_bytes, memory, graph,
+        tuple(s.call for s in prepared), persistent - weight_bytes)
 
 
 def _used_constants(graph: Graph, builder: _Builder) -> list[Node]:
-    read = {storage(n): None for nodes in builder.operands for n in nodes}
+    read = {n: None for step in builder.steps for n in step.reads}
     read.update({storage(n): None for _, n in graph.outputs})
     return [n for n in read if n.is_constant]
 
 
-def _weight_buffers(constants: Sequence[Node]) -> tuple[list[Buffer], int]:
-    buffers, position = [], 0
-    for node in constants:
-        buffers.append(Buffer(node.name, node.type, "weight", position))
-        position += align(int(node.value.nbytes))
+def _fixed_buffers(nodes: Sequence[Node], kind: BufferKind, start: int
+                   ) -> tuple[list[Buffer], int]:
+    buffers, position = [], start
+    for node in nodes:
+        size = nbytes(node.type)
+        assert isinstance(size, int), f"{node.name} depends on weights alone: its size is fixed"
+        buffers.append(Buffer(node.name, node.type, kind, position))
+        position += align(size)
     return buffers, position
 
 
@@ -211,20 +239,19 @@ def nbytes(type_: TensorType) -> Dim:
     return type_.size * ITEM_BYTES[type_.dtype]
 
 
-def _lifetimes(graph: Graph, groups: Sequence[Group], builder: _Builder
-               ) -> list[tuple[Lifetime, Node, str]]:
+def _lifetimes(graph: Graph, run: Sequence[Step]
+               ) -> list[tuple[Lifetime, Node, BufferKind]]:
     last: dict[Node, int] = {}
-    for step, nodes in enumerate(builder.operands):
-        last.update({storage(n): step for n in nodes})
-    end = len(groups)
+    for position, step in enumerate(run):
+        last.update(dict.fromkeys(step.reads, position))
     outputs = {storage(n) for _, n in graph.outputs}
-    last.update(dict.fromkeys(outputs, end))
-    result = [(Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n, "input")
-              for n in graph.inputs]
-    for step, group in enumerate(groups):
-        node = group.output
-        kind = "output" if node in outputs else "temp"
-        result.append((Lifetime(node.name, nbytes(node.type), step, last.get(node, step)),
-                       node, kind))
+    last.update(dict.fromkeys(outputs, len(run)))
+    result: list[tuple[Lifetime, Node, BufferKind]] = [
+        (Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n, "input")
+        for n in graph.inputs]
+    for position, step in enumerate(run):
+        node = step.output
+        result.append((Lifetime(node.name, nbytes(node.type), position,
+                                last.get(node, position)), node,
+                       "output" if node in outputs else "temp"))
     return result
-

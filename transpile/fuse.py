@@ -137,8 +137,8 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     """Whether `node`, all of whose users are members, may be computed inside the group."""
     users = graph.users[node]
     form = form_of(node)
-    if group.kind == "routine" or isinstance(form, Routine):
-        return False
+    if isinstance(form, Routine):
+        return form.epilogue and _joins_as_anchor(group, node, users)
     if any(u not in group.epilogue for u in users) and finishes_contraction(node, graph):
         return False
     if group.kind == "rows":
@@ -179,9 +179,9 @@ def _joins_as_anchor(group: Group, node: Node, users: Iterable[Node]) -> bool:
     users = list(users)
     one_to_one = node.shape == group.output.shape and all(u in group.epilogue for u in users)
     if group.anchor is None and one_to_one and len(users) == 1:
-        group.anchor, group.kind = node, "reduce"
+        _anchor_if_needed(group, node)
         return True
-    return _turn_into_rows(group, node)
+    return isinstance(form_of(node), Reduction) and _turn_into_rows(group, node)
 
 
 def _could_be_rows(group: Group, node: Node) -> bool:
@@ -219,7 +219,7 @@ def finishes_contraction(node: Node, graph: Graph) -> bool:
                 len(graph.users[operand]) != 1):
             continue
         inner = form_of(operand)
-        if isinstance(inner, Reduction) and inner.contraction:
+        if getattr(inner, "contraction", False) or getattr(inner, "epilogue", False):
             return True
         if finishes_contraction(operand, graph):
             return True
@@ -247,8 +247,8 @@ def _joins_prologue(group: Group, node: Node, users: Iterable[Node]) -> bool:
     """Whether an elementwise or view producer is computed inside the reduction itself."""
     assert group.anchor is not None
     form, anchor_form = form_of(node), form_of(group.anchor)
-    assert isinstance(form, Pointwise) and isinstance(anchor_form, Reduction)
-    if any(u in group.epilogue for u in users):
+    assert isinstance(form, Pointwise)
+    if any(u in group.epilogue for u in users) or not isinstance(anchor_form, Reduction):
         return False
     if anchor_form.contraction:
         return form.kind == "view" and node.op in ("transpose", "slice", "broadcast_to")

@@ -12,7 +12,7 @@ from transpile.ir.graph import Graph
 from transpile.ir.types import TensorType
 from transpile.lower.stmt import Kernel
 
-BufferKind = Literal["weight", "input", "output", "temp"]
+BufferKind = Literal["weight", "prepared", "input", "output", "temp"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Buffer:
     Attributes:
         name: unique in the program; from the user's names, not yet a JS name.
         type: dtype and shape of what lies there.
-        kind: weights come first in memory, at fixed offsets.
+        kind: weights come first in memory, at fixed offsets; after them what is prepared from
+            weights alone, once, when the module loads.
         offset: in bytes, a multiple of 16; may depend on named dimensions.
     """
 
@@ -64,6 +65,9 @@ class Program:
         weights: arrays by buffer name, in the layout that kernels read; buffers of kind "weight"
             lie from offset 0 on, in this order.
         dims: named dimensions, bound from the input shapes at each run.
+        prepare: calls that run once at load and fill the "prepared" buffers.
+        calls: the calls of a run.
+        prepared_bytes: size of the "prepared" buffers, which follow the weights in memory.
         memory: bytes of all buffers together.
         graph: what was lowered, every node named; a call's label is its node's name.
     """
@@ -81,6 +85,13 @@ class Program:
     weight_bytes: int
     memory: Dim
     graph: Graph
+    prepare: tuple[Call, ...] = ()
+    prepared_bytes: int = 0
+
+    @property
+    def persistent_bytes(self) -> int:
+        """Bytes from offset 0 on that outlive a run: the weights, and what is made of them."""
+        return self.weight_bytes + self.prepared_bytes
 
     def buffer(self, name: str) -> Buffer:
         return next(b for b in self.buffers if b.name == name)

@@ -16,15 +16,20 @@ from transpile.lower.stmt import Argument, Assign, Declare, For, If, Let, Stmt, 
 from transpile.ops.registry import Accessor
 
 
+def _unchanged(_index: Sequence[Dim], value: Expr) -> Expr:
+    return value
+
+
 @dataclass(frozen=True)
 class RoutineContext:
-    """Where a routine writes: the output's argument and type."""
+    """Where a routine writes: the output's argument and type, and what is done on the way."""
 
     out: Argument
     type: TensorType
+    epilogue: Callable[[Sequence[Dim], Expr], Expr] = _unchanged
 
     def store(self, index: Sequence[Dim], value: Expr) -> Store:
-        return Store(self.out.name, linear(index, self.type.shape), value)
+        return Store(self.out.name, linear(index, self.type.shape), self.epilogue(index, value))
 
     def load(self, index: Sequence[Dim]) -> Expr:
         """What was stored before at `index`."""

@@ -62,9 +62,14 @@ class Routine:
     """A hand-written loop nest for what has no closed form at one index (scans, sorts).
 
     `build(context, *operands, **attrs)` returns statements; see `lower/routine.py`.
+
+    Attributes:
+        epilogue: True if every element is stored once and never read back, so that elementwise
+            work on the result can be done before the store.
     """
 
     build: Callable[..., Any]
+    epilogue: bool = False
 
 
 @dataclass(frozen=True)

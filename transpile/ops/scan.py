@@ -7,6 +7,7 @@ Each is lowered by a builder of the same name in `lower/routine.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ from transpile.ops.reduce import accumulator
 from transpile.ops.registry import Op, Routine, Sample, register, sample
 
 
-def routine(builder: str, **fixed: Any) -> Routine:
-    """A form that calls `builder` of `lower/routine.py`, which is imported on first use."""
+def routine(builder: str, *, module: str = "routine", epilogue: bool = False,
+            **fixed: Any) -> Routine:
+    """A form that calls `builder` of `lower/<module>.py`, which is imported on first use."""
     def build(*args: Any, **attrs: Any) -> Any:
-        from transpile.lower import routine as builders
+        builders = import_module(f"transpile.lower.{module}")
         return getattr(builders, builder)(*args, **fixed, **attrs)
-    return Routine(build)
+    return Routine(build, epilogue)
 
 
 # cumsum, cumprod

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest
 from transpile.lower.stmt import Kernel
+from transpile.passes.manager import Pass
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Target:
         column: the column of the scalar table that it prints.
         schedule: the L1 schedule of a nest.
         print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
+        passes: graph rewrites for this target alone, after the common ones.
         runs_in: "node" where Node can run it, "browser" where only a browser can.
     """
 
@@ -26,4 +28,5 @@ class Target:
     column: str
     schedule: Callable[[Nest], Tile]
     print_kernel: Callable[[Kernel, str], str]
+    passes: tuple[Pass, ...] = ()
     runs_in: str = "node"

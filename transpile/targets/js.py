@@ -24,6 +24,8 @@ from transpile.lower.scalar import ATOM, BIT_OR, PRODUCT, SCALARS, SUM, UNARY, d
 from transpile.lower.schedule import register_tile
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 from transpile.lower.walk import map_body
+from transpile.passes.manager import Pass
+from transpile.passes.winograd import winograd
 from transpile.targets.base import Target
 
 VIEWS = {"float32": "f32", "int32": "i32", "uint8": "u8", "bool": "u8"}
@@ -240,5 +242,5 @@ def schedule(nest: Nest) -> Tile:
     return register_tile(nest, ((3, 4), (4, 4), (3, 3), (4, 2), (2, 4), (2, 2)), 4)
 
 
-JS = Target("js", "js", schedule, print_kernel)
+JS = Target("js", "js", schedule, print_kernel, passes=(Pass("winograd", winograd, once=True),))
 

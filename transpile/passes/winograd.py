@@ -1,0 +1,54 @@
+"""3x3 convolutions with stride 1 become Winograd convolutions where that pays."""
+
+from __future__ import annotations
+
+from transpile.ir.graph import Graph, Node
+from transpile.ops.registry import make
+
+LEAST_CHANNELS = 4
+"""With fewer input channels the transforms cost more than they save."""
+
+
+def winograd(graph: Graph) -> Graph:
+    """3x3 stride-1 convolutions by Winograd's minimal filtering, weights transformed at load."""
+    return graph.rewrite(_rule)
+
+
+def tile_for(height: int, width: int) -> int:
+    """The tile that measured fastest for an output of this size; 0 for none."""
+    side = min(height, width)
+    if side >= 7:
+        return 4
+    return 2 if side >= 2 else 0
+
+
+def _rule(node: Node) -> Node | None:
+    if node.op != "conv" or not _suits(node):
+        return None
+    image, weight = node.inputs
+    _, height, width, _ = node.shape
+    tile = tile_for(height, width)
+    if not tile:
+        return None
+    where = node.where
+    beyond = (-height % tile, -width % tile)
+    if any(beyond):
+        image = make("pad", image, low=(0, 0, 0, 0), high=(0, *beyond, 0), mode="constant",
+                     value=0.0, where=where, label=f"{node.name}.padded")
+    points = make("winograd_input", image, tile=tile, where=where, label=f"{node.name}.tiles")
+    filters = make("winograd_weight", weight, tile=tile, where=where,
+                   label=f"{weight.name}.transformed")
+    products = make("contract", points, filters, equation="ptc,pco->pto", where=where,
+                    label=f"{node.name}.products")
+    return make("winograd_output", products, tile=tile, shape=node.shape, where=where,
+                label=node.name)
+
+
+def _suits(node: Node) -> bool:
+    image, weight = node.inputs
+    attrs = node.attrs
+    fixed = all(isinstance(d, int) for d in node.shape[1:])
+    return (fixed and weight.is_constant and node.dtype == "float32" and node.type.rank == 4
+            and weight.shape[:2] == (3, 3) and image.shape[3] >= LEAST_CHANNELS
+            and attrs["stride"] == (1, 1) and attrs["dilation"] == (1, 1)
+            and attrs["groups"] == 1)
