@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+import numpy as np
 
 from transpile.emit.bind import binders
 from transpile.emit.golden import SAMPLES, Golden, golden_inputs, input_range
@@ -24,10 +25,13 @@ from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Call, Port, Program
 
-import numpy as np
+_OWN_WORDS = """
+inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
+reuse onProgress last old given values result label kernel dtype view at shape steps data
+f32 i32 u8
+"""
 
-OWN_NAMES = """inputs outputs createHeap bindDims plan setWeights weights compute load predict shared
-heap trace bytes buffer options target reuse onProgress last bytes old given values result f32 i32 u8 label kernel steps data""".split()
+OWN_NAMES = _OWN_WORDS.split()
 """Names that the template uses."""
 
 GOLDEN_NUMBERS = 16
@@ -60,6 +64,7 @@ class Context:
             "inputs": [self.port(p) for p in program.inputs],
             "outputs": [self.port(p) for p in program.outputs],
             "dims": self.dims, "target": program.target, "kernels": kernels,
+            "prepare": [self.call(c) for c in program.prepare],
             "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
             **self.compute(),
@@ -128,7 +133,8 @@ class Context:
                          f"  // {comment_text(f'{name} {buffer.type}')}")
         size = 0 if is_literal(program) else program.weight_bytes
         return {"weight_lines": lines, "placeholder": PLACEHOLDER,
-                "weight_bytes": program.weight_bytes, "base64_length": -(-size // 3) * 4}
+                "weight_bytes": program.weight_bytes,
+                "persistent_bytes": program.persistent_bytes, "base64_length": -(-size // 3) * 4}
 
     def binding(self) -> dict[str, Any]:
         """How dimensions follow from the shapes of the inputs."""
@@ -156,7 +162,8 @@ class Context:
         low, high = input_range(port, golden.ranges)
         shape = [evaluate(d, dict(golden.dims)) for d in port.type.shape]
         whole = [] if port.type.dtype == "float32" else ["true"]
-        return f"[{', '.join([js_string(port.name), str(shape), number(low), number(high), *whole])}]"
+        parts = [js_string(port.name), str(shape), number(low), number(high), *whole]
+        return f"[{', '.join(parts)}]"
 
     def runtime(self, values: dict[str, Any]) -> str:
         """The runtime functions that this module reaches."""
