@@ -140,6 +140,20 @@ def test_shape_errors_name_the_line() -> None:
     assert "return x @ np.ones((5, 2)) + 1" in caught.value.where
 
 
+@pytest.mark.parametrize("fn", [
+    lambda x: x + 1j, lambda x: np.maximum(x, "a"), lambda x: np.concatenate([x, ["a"]])])
+def test_foreign_dtypes_name_the_line(fn: Callable[..., Any]) -> None:
+    with pytest.raises(ShapeError, match="is not supported") as caught:
+        trace(fn, {"x": "float32[3]"})
+    assert "test_trace_errors.py:" in caught.value.where
+
+
+def test_formatting_needs_values() -> None:
+    with pytest.raises(TraceError, match="values are needed") as caught:
+        trace(lambda x: x if f"{x:.2f}" else -x, {"x": "float32[3]"})
+    assert "test_trace_errors.py:" in caught.value.where
+
+
 def test_constants_that_do_not_fit() -> None:
     for fn in (lambda x: x + 300, lambda x: x + np.array([2**40])):
         with pytest.raises(ShapeError) as caught:

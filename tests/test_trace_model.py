@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -351,3 +352,16 @@ def test_objects_of_a_library_are_changed_on_the_surface_only() -> None:
     assert names_of(graph) == ["holder.0.mean_", "holder.0.scale_"]
     assert isinstance(scaler.mean_, np.ndarray)
     agree(graph, standard, x=X)
+
+
+def test_partial() -> None:
+    def scaled(x: Any, scale: Any) -> Any:
+        y = (x * scale) @ W1
+        return y  # noqa: RET504  (names the output)
+    fn = partial(scaled, scale=np.ones(4))
+    graph = trace(fn, {"x": X})
+    assert graph.name == "scaled"
+    assert names_of(graph) == ["W1", "scale"]
+    assert isinstance(fn.keywords["scale"], np.ndarray)
+    assert graph.outputs[0][0] == "y"
+    agree(graph, fn, x=X)

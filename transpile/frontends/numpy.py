@@ -6,17 +6,24 @@ import ast
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transpile.errors import TraceError, TranspileError
 from transpile.frontends import source
 from transpile.frontends.parameters import parameters_as_tracers
-from transpile.frontends.tracer import Tracer, as_node
+from transpile.frontends.tracer import VALUE_FIX, Tracer, as_node
 from transpile.ir.graph import Graph, Node, input_node
 from transpile.ir.types import TensorType
 
-_SYMBOLIC = ("symbolic", "'Poly'", "Poly")
+_SYMBOLIC = (
+    "a named dimension is used where a number is needed",
+    ("give that dimension a fixed size, or write it with functions of the array: "
+     "np.zeros_like(x), x.reshape(x.shape[0], -1), table[:x.shape[1]]"))
+_MISUSES = (
+    ("symbolic", _SYMBOLIC), ("Poly", _SYMBOLIC),
+    ("Tracer", ("a traced array is used where its values are needed", VALUE_FIX)))
 
 
 def trace_function(fn: Any, specs: Mapping[str, TensorType], name: str = "") -> Graph:
@@ -64,6 +71,8 @@ def entry(fn: Any) -> tuple[Callable[..., Any], types.CodeType | None]:
     """What to call, and the code whose source names the inputs and outputs."""
     if isinstance(fn, type):
         raise TraceError(f"{fn.__name__} is a class", fix=f"give an instance: {fn.__name__}(...)")
+    if isinstance(fn, partial):
+        return fn, entry(fn.func)[1]
     if inspect.isroutine(fn):
         return fn, getattr(inspect.unwrap(fn), "__code__", None)
     for method in ("forward", "__call__"):
@@ -76,7 +85,8 @@ def entry(fn: Any) -> tuple[Callable[..., Any], types.CodeType | None]:
 
 def model_name(fn: Any) -> str:
     """The function's name, or that of an object's class."""
-    name = getattr(fn, "__name__", None) or type(fn).__name__
+    target = fn.func if isinstance(fn, partial) else fn
+    name = getattr(target, "__name__", None) or type(target).__name__
     return "model" if name == "<lambda>" else str(name)
 
 
@@ -113,13 +123,11 @@ def run_traced(call: Callable[..., Any], tracers: dict[str, Tracer]) -> Any:
     except TranspileError:
         raise
     except TypeError as error:
-        if not any(word in str(error) for word in _SYMBOLIC):
+        what, fix = next((told for word, told in _MISUSES if word in str(error)), ("", ""))
+        if not what:
             raise
-        raise TraceError(
-            "a named dimension is used where a number is needed",
-            where=source.describe(source.of_traceback(error.__traceback__)), why=str(error),
-            fix="give that dimension a fixed size, or write it with functions of the array: "
-                "np.zeros_like(x), x.reshape(x.shape[0], -1), table[:x.shape[1]]") from error
+        where = source.describe(source.of_traceback(error.__traceback__))
+        raise TraceError(what, where=where, why=str(error), fix=fix) from error
 
 
 def _outputs(result: Any, code: types.CodeType | None) -> tuple[tuple[str, Node], ...]:

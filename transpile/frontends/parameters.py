@@ -57,7 +57,8 @@ class _Walk:
         self.tracers: dict[int, tuple[Any, Tracer]] = {}
         self.seen: dict[int, Any] = {}
         self.undo: list[Callable[[], None]] = []
-        function = getattr(model, "__func__", model)
+        plain = model.func if isinstance(model, partial) else model
+        function = getattr(plain, "__func__", plain)
         owner = function if isinstance(function, types.FunctionType) else type(model)
         self.package = (getattr(owner, "__module__", "") or "").split(".")[0]
         self.folder = _folder(owner)
@@ -96,6 +97,9 @@ class _Walk:
         elif isinstance(value, types.FunctionType):
             if self.own(value):
                 self.function(value, path, depth)
+        elif isinstance(value, partial):
+            self.replace(value.func, path, depth)
+            self.mapping(value.keywords, path, depth)
         elif isinstance(value, types.MethodType):
             self.replace(value.__func__, "", depth)
             self.replace(value.__self__, path, depth)

@@ -21,7 +21,8 @@ import numpy as np
 from transpile.ir.graph import NOWHERE, Where
 
 _INTERNAL = tuple(str(folder) for folder in (
-    Path(__file__).resolve().parent.parent, Path(np.__file__).resolve().parent))
+    Path(__file__).resolve().parent.parent, Path(np.__file__).resolve().parent,
+    contextlib.__file__))
 _scopes: ContextVar[tuple[str, ...]] = ContextVar("scopes", default=())
 _parsed: dict[str, tuple[list[str], dict[int, ast.stmt]]] = {}
 _fixed: ContextVar[tuple[Where, str] | None] = ContextVar("fixed", default=None)

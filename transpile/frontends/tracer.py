@@ -6,6 +6,7 @@ table of `numpy_functions`; Python's operators are those of NumPy's ufuncs.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -111,12 +112,14 @@ class Tracer:
     # --- NumPy's protocols ----------------------------------------------------------------
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         from transpile.frontends.numpy_functions import call_ufunc
-        return call_ufunc(ufunc, method, args, kwargs)
+        with located():
+            return call_ufunc(ufunc, method, args, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any,
                            kwargs: Any) -> Any:
         from transpile.frontends.numpy_functions import call_function
-        return call_function(function, args, kwargs)
+        with located():
+            return call_function(function, args, kwargs)
 
     # --- Python's protocols that need values ----------------------------------------------
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -223,6 +226,19 @@ def _unpack(args: tuple[Any, ...]) -> Any:
 
 def _called(node: Node) -> str:
     return repr(node.name) if node.name else f"the result of {node.op}"
+
+
+@contextlib.contextmanager
+def located() -> Iterator[None]:
+    """Shape errors from inside get the user's running line, if they have none yet."""
+    try:
+        yield
+    except ShapeError as error:
+        if error.where:
+            raise
+        where, _ = source.here()
+        raise type(error)(error.what, where=source.describe(where), why=error.why,
+                          fix=error.fix) from None
 
 
 def fail(what: str, *, why: str = "", fix: str = "") -> NoReturn:
