@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transpile.ir.graph import Graph, Node, constant, input_node
 from transpile.ir.interpret import interpret
 from transpile.ir.text import format_graph, large_constants, parse_graph, structurally_equal
-from transpile.ir.types import TensorType
+from transpile.ir.types import TensorType, tensor_type
 from transpile.ops.registry import OPS, Composite, Sample, get, make, names
 from transpile.passes import run_pipeline
 from transpile.passes.verify import verify_graph
@@ -87,14 +87,15 @@ def programs(draw: Any) -> tuple[Graph, dict[str, np.ndarray]]:
         return constant(rng.uniform(0.3, 1.2, shape).astype("float32"),
                         draw(st.sampled_from(["w", "scale", ""])), parameter=True)
 
-    x = input_node("x", TensorType.parse("float32[batch, 3, 4, 5]"))
+    shape = draw(st.sampled_from([("batch", 3, 4, 5), (7,), (1, 6), ("batch", 1, 6), (2, 3, 6)]))
+    x = input_node("x", tensor_type("float32", shape))
     pool: list[Node] = [x]
     for _ in range(draw(st.integers(2, 8))):
         a = draw(st.sampled_from(pool))
         pool.append(_grow(draw, a, pool, const))
     outputs = tuple((f"y{i}", n) for i, n in enumerate(pool[-2:]))
     return Graph("random", (x,), outputs), {
-        "x": rng.uniform(-1, 1, (2, 3, 4, 5)).astype("float32")}
+        "x": rng.uniform(-1, 1, [2 if d == "batch" else d for d in shape]).astype("float32")}
 
 
 def _grow(draw: Any, a: Node, pool: list[Node], const: Any) -> Node:
@@ -138,7 +139,13 @@ def _contract(draw: Any, a: Node, kind: str, const: Any) -> Node:
         return make("conv2d", a, const(2, a.shape[1], 1, 1), const(2), padding=1)
     if kind == "flatten" and rank > 1 and static:
         return make("reshape", a, shape=(a.shape[0], int(np.prod(a.shape[1:]))))
-    if kind == "linear" and rank > 1 and isinstance(a.shape[-1], int):
+    if kind == "linear" and rank and isinstance(a.shape[-1], int):
+        order = draw(st.sampled_from(["xw", "xwt", "wx"]))
+        if order == "wx" and rank == 1:
+            return make("matmul", const(3, a.shape[0]), a)
+        if order == "xwt":
+            turned_weight = make("transpose", const(3, a.shape[-1]), perm=(1, 0))
+            return make("matmul", a, turned_weight)
         return make("matmul", a, const(a.shape[-1], 3))
     return make("relu", a)
 

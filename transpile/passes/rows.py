@@ -18,25 +18,39 @@ def rows(graph: Graph) -> Graph:
     return rewrite(graph, _rule)
 
 
-def _rule(node: Node, _uses: Uses) -> Node | None:
+def _rule(node: Node, uses: Uses) -> Node | None:
     if node.op == "contract":
-        return _matrix_product(node)
+        return _matrix_product(node, uses)
     if is_map(node):
         return _map(node)
     return _reduction(node) if node.op in ("sum", "prod", "max", "min") else None
 
 
-def _matrix_product(node: Node) -> Node | None:
-    """`abk,kn->abn` over a constant as `mk,kn->mn` between two reshapes; also `k,kn->n`."""
+def _matrix_product(node: Node, uses: Uses) -> Node | None:
+    """A product with a constant matrix as `mk,kn->mn`, between two reshapes if need be.
+
+    Axes of size 1 may lie anywhere; a matrix stored the other way round is transposed, unless
+    something else reads it too.
+    """
     x, weight = node.inputs
     a, b, out = parse_equation(node.attrs["equation"])
-    count = len(a) - 1
-    is_product = (weight.is_constant and len(b) == 2 and len(set(a)) == len(a)
-                  and a[count:] == b[0] and out == a[:count] + b[1] and b[1] not in a)
-    if not is_product or count == 1:
+    inner, fresh = [c for c in b if c in a and c not in out], [c for c in b if c not in a]
+    if not weight.is_constant or len(b) != 2 or len(inner) != 1 or len(fresh) != 1:
         return None
-    flat = plain(node, "reshape", x, shape=(product(x.shape[:count]), x.shape[count]))
-    result = plain(node, "contract", flat, weight, equation="ab,bc->ac").named(node.name)
+    k, n = inner[0], fresh[0]
+    units = {c for c, d in zip(a, x.shape, strict=True) if same(d, 1)} - {k}
+    lead = [c for c in a if c != k and c not in units]
+    is_product = ([c for c in a if c not in units] == [*lead, k] and n in out
+                  and [c for c in out if c not in units] == [*lead, n] and a.count(k) == 1)
+    standard = len(a) == len(out) == 2 and (a[1], out) == (k, a[0] + n)
+    turned = b != k + n
+    if not is_product or (standard and not turned) or (turned and uses.get(weight, 1) > 1):
+        return None
+    size = x.shape[a.index(k)]
+    count = product(d for c, d in zip(a, x.shape, strict=True) if c != k)
+    flat = x if standard else plain(node, "reshape", x, shape=(count, size))
+    matrix = plain(weight, "transpose", weight, perm=(1, 0)) if turned else weight
+    result = plain(node, "contract", flat, matrix, equation="ab,bc->ac").named(node.name)
     return plain(node, "reshape", result, shape=node.shape)
 
 
@@ -62,7 +76,8 @@ def _map(node: Node) -> Node | None:
 def _flat(operand: Node, node: Node) -> Node | None:
     """`operand` so that it broadcasts against the rows of `node`; None if it does not."""
     shape = align(operand.shape, node.type.rank)
-    if all(same(d, 1) for d in shape[:-1]):
+    partial = operand.is_constant or operand.shape != node.shape
+    if partial and all(same(d, 1) for d in shape[:-1]):
         return operand if operand.type.rank < 2 else plain(operand, "reshape", operand,
                                                           shape=shape[-1:])
     if shape[:-1] != node.shape[:-1]:
