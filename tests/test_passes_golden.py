@@ -66,6 +66,19 @@ def test_a_failing_pass_is_named_with_those_before_it() -> None:
         run_pipeline(graph, passes=(*PIPELINE[-2:], Pass("explode", explode)))
 
 
+def test_a_pass_that_rebuilds_nothing_ends_the_repetition() -> None:
+    graph = parse_graph('graph "g"\n  %x = input : float32[n]\n  return y=%x')
+    runs: list[Graph] = []
+
+    def idle(graph: Graph) -> Graph:
+        runs.append(graph)
+        return graph.rewrite(lambda node: None)
+
+    after, records = run_pipeline(graph, passes=(Pass("idle", idle),))
+    assert after is graph
+    assert ([r.changed for r in records], len(runs)) == ([False], 1)
+
+
 def test_debug_finds_a_wrong_type() -> None:
     wrong = parse_graph('graph "g"\n  %x = input : float32[n]\n'
                         '  %y = neg(%x) : float32[2]\n  return y=%y')
