@@ -72,7 +72,7 @@ def test_a_pass_that_rebuilds_nothing_ends_the_repetition() -> None:
 
     def idle(graph: Graph) -> Graph:
         runs.append(graph)
-        return graph.rewrite(lambda node: None)
+        return graph.rewrite(lambda _: None)
 
     after, records = run_pipeline(graph, passes=(Pass("idle", idle),))
     assert after is graph
