@@ -21,12 +21,12 @@ def _linear() -> np.ndarray:
 
 
 def _digits() -> np.ndarray:
-    images = load_digits().images[[1437, 1500, 1600]] / 16
-    return images.astype(np.float32)[:, None]
+    images = np.asarray(load_digits().images[[1437, 1500, 1600]], np.float32)
+    return images[:, None] / 16
 
 
 def _tabular() -> np.ndarray:
-    return load_wine().data[[0, 60, 177]].astype(np.float32)
+    return np.asarray(load_wine().data[[0, 60, 177]], np.float32)
 
 
 def _text() -> np.ndarray:

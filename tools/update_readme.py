@@ -34,16 +34,16 @@ def _listed(names: Iterable[str]) -> str:
 def rows() -> list[tuple[str, str]]:
     """Group and names, from the front end's tables and `transpile.nn`."""
     from transpile import nn
-    from transpile.frontends.numpy_contract import CONTRACTIONS
+    from transpile.frontends.numpy_contract import CONTRACTIONS, PRODUCT_UFUNCS
     from transpile.frontends.numpy_elementwise import ELEMENTWISE
     from transpile.frontends.numpy_reduce import REDUCTIONS
     from transpile.frontends.numpy_shape import SHAPES
-    from transpile.frontends.numpy_ufuncs import UFUNCS
+    from transpile.frontends.numpy_ufuncs import ELEMENTWISE_UFUNCS
     public = [n for n in nn.__all__ if callable(getattr(nn, n))]
-    elementwise = sorted({*UFUNCS, *_functions(ELEMENTWISE)})
+    elementwise = sorted({*ELEMENTWISE_UFUNCS, *_functions(ELEMENTWISE)})
     return [
         ("NumPy and `scipy.special`, elementwise", _listed(elementwise)),
-        ("NumPy, products", _listed(_functions(CONTRACTIONS))),
+        ("NumPy, products", _listed(sorted({*PRODUCT_UFUNCS, *_functions(CONTRACTIONS)}))),
         ("NumPy, reductions", _listed(_functions(REDUCTIONS))),
         ("NumPy, shapes and indices", _listed(_functions(SHAPES))),
         ("`transpile.nn`, functions", _listed(sorted(n for n in public if n[0].islower()))),
