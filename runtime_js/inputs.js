@@ -1,6 +1,6 @@
 // Reads what a caller passes as inputs into the memory of the model.
 
-// The built-in kind of a value: 'Float32Array', 'Array', 'Object', 'Number', ...
+// 'Float32Array', 'Array', 'Object', 'Number', ...
 export function kindOf(value) {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
@@ -9,8 +9,7 @@ export function sizeOf(shape) {
   return shape.reduce((size, length) => size * length, 1);
 }
 
-// A value as `data`, flat or nested as `layout` says. Its shape comes with it, or is that of the
-// nested lists; flat data takes the shape of the input, and what is left fills a named dimension.
+// A value as `data`, nested as `layout` says, and its shape; flat data has that of the input.
 export function unpack(port, value) {
   const shape = kindOf(value) === 'Object' && value.shape;
   const data = shape ? value.data : value;
@@ -27,7 +26,7 @@ export function unpack(port, value) {
   };
 }
 
-// The values in the order of `ports`; a single input may come without its name.
+// The values in the order of `ports`; a single one may come without its name.
 export function orderInputs(ports, given) {
   const isObject = kindOf(given) === 'Object' && !(given.data && given.shape && !ports[1]);
   if (!isObject && ports.length === 1) return [unpack(ports[0], given)];
@@ -39,7 +38,7 @@ export function orderInputs(ports, given) {
   return ports.map((port) => unpack(port, given[port.name]));
 }
 
-// Checks one unpacked input and copies it to view[at] and on.
+// Checks one input and copies it to view[at] and on.
 export function readInput(port, input, accepts, view, at, shape) {
   const { data, layout } = input;
 
@@ -71,7 +70,7 @@ export function readInput(port, input, accepts, view, at, shape) {
   fill(data, 0);
 }
 
-// What each dtype takes: typed arrays by kind, and single values. Only float64 may lose digits.
+// What a dtype takes: kinds of typed arrays, and single values.
 export const float32 = { array: /^Float/, value: (v) => typeof v === 'number' };
 export const int32 = { array: /^(Int|Uint8|Uint16)/, value: (v) => v === (v | 0) };
 export const uint8 = { array: /^Uint8/, value: (v) => v === (v & 255) };

@@ -119,8 +119,8 @@ def test_affine_dimensions_are_solved(node: str, tmp_path: Path) -> None:
       show([model.runSync({ a: rows(5), b: [[1, 2]] }).c.data,
         await message(() => model.run({ a: rows(4), b: [[1, 2]] }))]);""")
     assert result == [[0, 0, 0, 1, 1, 1],
-                      "TypeError: input 'a': expected float32[2*n+1, 3], "
-                      "here [3, 3], got Array[4, 3]"]
+                      ("TypeError: input 'a': expected float32[2*n+1, 3], "
+                       "here [3, 3], got Array[4, 3]")]
 
 
 def test_a_dimension_that_no_input_tells_is_refused_at_once() -> None:

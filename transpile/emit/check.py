@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from transpile.errors import InternalError
 
-GLOBALS = frozenset("""
+_GLOBAL_WORDS = """
 Array ArrayBuffer Buffer Error Float32Array Infinity Int32Array JSON Math NaN Number Object Promise
 String TypeError Uint8Array atob undefined
-""".split())
+"""
+
+GLOBALS = frozenset(_GLOBAL_WORDS.split())
 """What a module may use: nothing that evaluates strings, loads code, or reaches the network."""
 
 FORMAT_GLOBALS = frozenset({"module"})
@@ -42,15 +44,17 @@ class _Walker:
             for item in node:
                 self.walk(item, scope)
         elif hasattr(node, "type") and node.type:
-            method = getattr(self, f"on_{node.type}", None)
-            (method or self.children)(node, scope)
+            if node.type in _REFUSED:
+                self.refused.append(_REFUSED[node.type])
+            elif node.type not in _LABELS:
+                _HANDLERS.get(node.type, _Walker.children)(self, node, scope)
 
     def children(self, node: Any, scope: _Scope) -> None:
         for key, value in vars(node).items():
             if key not in _SKIP:
                 self.walk(value, scope)
 
-    def inner(self, scope: _Scope) -> _Scope:
+    def inner(self, scope: _Scope | None) -> _Scope:
         fresh = _Scope(scope)
         self.scopes.append(fresh)
         return fresh
@@ -67,21 +71,15 @@ class _Walker:
             inner.declared.add("arguments")
         self.walk(node.body, inner)
 
-    on_FunctionDeclaration = on_FunctionExpression = on_ArrowFunctionExpression = function
-    on_AsyncFunctionDeclaration = on_AsyncFunctionExpression = function
-    on_AsyncArrowFunctionExpression = function
-
     def block(self, node: Any, scope: _Scope) -> None:
         self.children(node, self.inner(scope))
 
-    on_BlockStatement = on_ForStatement = on_ForOfStatement = on_ForInStatement = block
-
-    def on_CatchClause(self, node: Any, scope: _Scope) -> None:
+    def catch(self, node: Any, scope: _Scope) -> None:
         inner = self.inner(scope)
         self.pattern(node.param, inner)
         self.walk(node.body, inner)
 
-    def on_VariableDeclarator(self, node: Any, scope: _Scope) -> None:
+    def declarator(self, node: Any, scope: _Scope) -> None:
         self.pattern(node.id, scope)
         self.walk(node.init, scope)
 
@@ -100,37 +98,26 @@ class _Walker:
         for part in getattr(node, "elements", None) or getattr(node, "properties", None) or []:
             self.pattern(part, scope)
 
-    def on_Identifier(self, node: Any, scope: _Scope) -> None:
+    def identifier(self, node: Any, scope: _Scope) -> None:
         scope.used.add(node.name)
 
-    def on_Property(self, node: Any, scope: _Scope) -> None:
+    def prop(self, node: Any, scope: _Scope) -> None:
         if node.computed:
             self.walk(node.key, scope)
         self.walk(node.value, scope)
 
-    def on_MemberExpression(self, node: Any, scope: _Scope) -> None:
+    def member(self, node: Any, scope: _Scope) -> None:
         self.walk(node.object, scope)
         if node.computed:
             self.walk(node.property, scope)
         elif node.property.name == "constructor":
             self.refused.append("a constructor reached through a value")
 
-    def on_LabeledStatement(self, node: Any, scope: _Scope) -> None:
+    def labelled(self, node: Any, scope: _Scope) -> None:
         self.walk(node.body, scope)
 
-    def on_BreakStatement(self, node: Any, scope: _Scope) -> None:
-        """Its label is not a variable."""
-
-    on_ContinueStatement = on_BreakStatement
-
-    def on_ExportSpecifier(self, node: Any, scope: _Scope) -> None:
+    def export(self, node: Any, scope: _Scope) -> None:
         self.walk(node.local, scope)
-
-    def on_ImportDeclaration(self, node: Any, scope: _Scope) -> None:
-        self.refused.append(f"an import of {node.source.value}")
-
-    def on_Import(self, node: Any, scope: _Scope) -> None:
-        self.refused.append("import()")
 
     def free(self) -> Iterator[str]:
         """Names that no scope around their use declares."""
@@ -141,6 +128,26 @@ class _Walker:
                     at = at.parent
                 if at is None:
                     yield name
+
+
+_FUNCTIONS = ("FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression",
+              "AsyncFunctionDeclaration", "AsyncFunctionExpression",
+              "AsyncArrowFunctionExpression")
+
+_BLOCKS = ("BlockStatement", "ForStatement", "ForOfStatement", "ForInStatement")
+
+_LABELS = ("BreakStatement", "ContinueStatement")
+"""What they name is no variable."""
+
+_REFUSED = {"ImportDeclaration": "an import", "Import": "import()"}
+
+_HANDLERS: dict[str, Callable[[_Walker, Any, _Scope], None]] = {
+    **dict.fromkeys(_FUNCTIONS, _Walker.function), **dict.fromkeys(_BLOCKS, _Walker.block),
+    "CatchClause": _Walker.catch, "VariableDeclarator": _Walker.declarator,
+    "Identifier": _Walker.identifier, "Property": _Walker.prop,
+    "MemberExpression": _Walker.member, "LabeledStatement": _Walker.labelled,
+    "ExportSpecifier": _Walker.export,
+}
 
 
 def parse(code: str) -> Any:
@@ -158,11 +165,11 @@ def parse(code: str) -> Any:
 def free_names(code: str) -> set[str]:
     """The globals that `code` uses, and refused constructs in words."""
     walker = _Walker()
-    walker.walk(parse(code), walker.inner(None))  # type: ignore[arg-type]
+    walker.walk(parse(code), walker.inner(None))
     return {*walker.free(), *walker.refused}
 
 
-def check_module(code: str, extra: Mapping[str, object] | frozenset[str] = frozenset()) -> None:
+def check_module(code: str, extra: Set[str] = frozenset()) -> None:
     """Hold `code` (weights left out) against `GLOBALS` and `extra`.
 
     Raises:

@@ -27,7 +27,7 @@ from transpile.program import Call, Port, Program
 
 _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
-reuse onProgress last old given values result label kernel dtype view at shape steps data
+reuse onProgress last prepare old given values result label kernel dtype view at shape steps data
 f32 i32 u8
 """
 

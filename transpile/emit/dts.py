@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions
 from transpile.ir.types import TensorType
 from transpile.program import Port, Program
@@ -30,8 +31,8 @@ def _lengths(type_: TensorType) -> str:
 def _input(port: Port) -> str:
     array, scalar = ARRAYS[port.type.dtype], SCALARS[port.type.dtype]
     arrays = f"{array} | Float64Array" if port.type.dtype == "float32" else array
-    return (f"  /** {port.type.dtype}{_shape(port.type)} */\n".replace("*/", "", 0)
-            + f"  {_string(port.name)}: Value<{arrays}, {scalar}>;\n")
+    return (f"  /** {comment_text(str(port.type))} */\n"
+            f"  {_string(port.name)}: Value<{arrays}, {scalar}>;\n")
 
 
 def _output(port: Port) -> str:

@@ -75,5 +75,4 @@ def memory_table(program: Program) -> list[str]:
     """One line per buffer: offset in bytes, kind, name, type."""
     rows = [(str(b.offset), b.kind, b.name, str(b.type)) for b in program.buffers]
     widths = [max((len(r[i]) for r in rows), default=0) for i in range(3)]
-    return ["  ".join([r[0].rjust(widths[0]), r[1].ljust(widths[1]), r[2].ljust(widths[2]), r[3]])
-            for r in rows]
+    return ["  ".join([*(c.ljust(w) for c, w in zip(r, widths, strict=False)), r[3]]) for r in rows]

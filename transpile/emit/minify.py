@@ -24,4 +24,5 @@ def minify(code: str) -> str:
         raise DependencyError("--minify needs the package rjsmin",
                               fix="pip install rjsmin") from None
     header = code[:code.index("\n\n") + 1]
-    return "".join(_KEPT.findall(header)) + jsmin(code).strip() + "\n"
+    body: str = jsmin(code)
+    return "".join(_KEPT.findall(header)) + body.strip() + "\n"

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-RESERVED = frozenset("""
+_RESERVED_WORDS = """
 abstract arguments async await boolean break byte case catch char class const continue debugger
 default delete do double else enum eval export extends false final finally float for function goto
 if implements import in instanceof int interface let long native new null of package private
@@ -16,7 +16,9 @@ typeof undefined var void volatile while with yield get set constructor prototyp
 Array ArrayBuffer Boolean Buffer Error Float32Array Int32Array JSON Map Math Number Object Promise
 RegExp String Symbol TypeError Uint8Array atob document exports global globalThis module name
 process require self window
-""".split())
+"""
+
+RESERVED = frozenset(_RESERVED_WORDS.split())
 """Keywords of any ECMAScript version, and globals that an emitted module may use."""
 
 _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")

@@ -16,7 +16,7 @@ from transpile.errors import InternalError
 
 _START = re.compile(r"(?P<comment>(?:^//[^\n]*\n)*)^export (?:async )?(?:function|const) "
                     r"(?P<name>\w+)", re.MULTILINE)
-_WORD = re.compile(r"(?<![\w.$'])[A-Za-z_$][\w$]*")
+_WORD = re.compile(r"(?<![\w.$'])[A-Za-z_][\w$]*")
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def number(value: object) -> str:
     if not np.isfinite(scalar):
         return "NaN" if np.isnan(scalar) else "Infinity" if scalar > 0 else "-Infinity"
     text = str(scalar)
-    if type(scalar)(float(text)) != scalar:
+    if np.float32(float(text)) != scalar:
         text = repr(float(scalar))
     return text.removesuffix(".0").replace("e+", "e")
 

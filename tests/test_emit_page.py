@@ -1,0 +1,153 @@
+"""The html page in a real browser: controls that suit the inputs, and live results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from emit_programs import Builder, copies, emit, line, program, weighted
+
+from transpile.emit.options import PageOptions
+from transpile.emit.page import control
+from transpile.ir.dims import Dim, dim
+from transpile.ir.types import TensorType
+from transpile.lower.stmt import Kernel
+from transpile.program import Port, Program
+
+if TYPE_CHECKING:
+    from conftest import FilePage
+
+BATCH = dim("batch")
+
+
+@pytest.mark.parametrize(("dtype", "shape", "kind"), [
+    ("float32", (BATCH, 1), "numbers"), ("float32", (), "numbers"), ("bool", (4, 4), "numbers"),
+    ("float32", (BATCH, 1, 28, 28), "drawing"), ("float32", (BATCH, 8, 8, 1), "drawing"),
+    ("uint8", (16, 16), "drawing"), ("float32", (BATCH, 3, 224, 224), "picture"),
+    ("float32", (1, 96, 96, 3), "picture"), ("uint8", (3, 32, 32), "picture"),
+    ("int32", (BATCH, 64), "list"), ("int32", (dim("n"),), "list"), ("float32", (20,), "list"),
+    ("float32", (BATCH, 100, 200), "list"), ("float32", (3, 5), "numbers"),
+])
+def test_controls(dtype: str, shape: tuple[Dim, ...], kind: str) -> None:
+    assert control(Port("x", TensorType(dtype, shape), "x"))["kind"] == kind
+
+
+def echo(dtype: str, shape: tuple[Dim, ...], take: int = 6) -> Program:
+    """Gives the first six elements of an input."""
+    builder = Builder()
+    builder.add("x", "input", TensorType(dtype, shape))
+    builder.add("y", "output", TensorType(dtype, (take,)))
+    names = ("batch",) if any(not isinstance(d, int) for d in shape) else ()
+    args = (builder.argument("x"), builder.argument("y", True))
+    return program("echo", builder, [("x", "x")], [("y", "y")],
+                   [Kernel("y", args, names, (), "copy")], names)
+
+
+def open_page(file_page: FilePage, folder: Path, model: Program, **page: Any) -> Any:
+    path = folder / "page.html"
+    path.write_text(emit(model, format="html", page=PageOptions(**page)).code, encoding="ascii")
+    opened = file_page.open(path)
+    opened.wait_for_selector("body[data-ready]")
+    assert file_page.errors == []
+    return opened
+
+
+@pytest.mark.browser
+def test_number_boxes(file_page: FilePage, tmp_path: Path) -> None:
+    page = open_page(file_page, tmp_path, line(), title="A <line>", text="y = 3x - 1 & so on")
+    assert page.title() == "A <line>"
+    assert page.text_content("#output-0") == "2"
+    page.fill("#input-0 input", "10")
+    page.click("#predict")
+    page.wait_for_selector("#output-0[data-best='29']")
+    page.fill("#input-0 input", "-0.5")  # live, without the button
+    page.wait_for_selector("#output-0[data-best='-2.5']")
+    assert "ms on js" in page.text_content("#status")
+
+
+@pytest.mark.browser
+def test_bars_and_labels(file_page: FilePage, tmp_path: Path) -> None:
+    page = open_page(file_page, tmp_path, copies(("float32",)), labels={
+        "float32_out": ["a", "b", "c", "d", "e", "f"]},
+        examples={"float32": [[0.1, 0.1, 0.2], [0.5, 0.05, 0.05]]})
+    assert page.get_attribute("#output-0", "data-best") == "d"
+    assert page.locator("#output-0 .bar").count() == 6
+    assert page.text_content(".bar.best .value") == "50.0 %"
+
+
+@pytest.mark.browser
+def test_drawing(file_page: FilePage, tmp_path: Path) -> None:
+    page = open_page(file_page, tmp_path, echo("float32", (BATCH, 1, 6, 6)),
+                     ranges={"x": (0, 16)})
+
+    def values() -> list[float]:
+        return [float(v) for v in page.locator("#output-0 .value").all_text_contents()]
+
+    assert values() == [0] * 6
+    box = page.locator("#input-0 canvas").bounding_box()
+    page.mouse.move(box["x"], box["y"] + box["height"] / 12)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 12, steps=5)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#output-0').dataset.best !== '0' || "
+                           "document.querySelector('.best .value').textContent !== '0'")
+    page.click("#predict")
+    drawn = values()
+    assert min(drawn[:3]) > 8
+    assert drawn[4:] == [0, 0]
+    assert max(drawn) <= 16
+    page.click("text=Clear")
+    page.wait_for_function("document.querySelector('.best .value').textContent === '0'")
+
+
+@pytest.mark.browser
+def test_number_list(file_page: FilePage, tmp_path: Path) -> None:
+    page = open_page(file_page, tmp_path, echo("int32", (BATCH, 20)))
+    page.fill("#input-0 textarea", "3, 1, 40")
+    page.wait_for_selector("#output-0[data-best='2']")
+    page.fill("#input-0 textarea", "3, 1.5")
+    page.wait_for_selector("#status.error")
+    assert "here [1, 20], got the value 1.5" in page.text_content("#status")
+
+
+@pytest.mark.browser
+def test_a_script_under_a_strict_policy(file_page: FilePage) -> None:
+    """`default-src 'none'; script-src 'self'`: no violation, and the weights arrive."""
+    program_ = weighted(20_000)
+    script = emit(program_, format="iife").code + """
+      weighted.predict(2).then((out) => { document.title = out.y.data[0]; });"""
+    page = file_page.page
+    headers = {"Content-Security-Policy": "default-src 'none'; script-src 'self'"}
+    page.route("https://app.test/*", lambda route: route.fulfill(
+        headers=headers, content_type="text/javascript" if route.request.url.endswith("js") else
+        "text/html", body=script if route.request.url.endswith("js") else
+        "<!doctype html><title></title><link rel=icon href=data:,><script src=m.js></script>"))
+    file_page.errors.clear()
+    page.goto("https://app.test/")
+    page.wait_for_function("document.title")
+    assert float(page.title()) == 2 * float(program_.weights["w"].sum())
+    assert not [e for e in file_page.errors if "icon" not in e and "img-src" not in e]
+
+
+@pytest.mark.browser
+def test_picture(file_page: FilePage, tmp_path: Path) -> None:
+    import struct
+    import zlib
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[..., 0], pixels[..., 3] = 255, 255  # red all over
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    png = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 6, 0, 0, 0))
+           + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    (tmp_path / "red.png").write_bytes(png)
+    page = open_page(file_page, tmp_path, echo("float32", (1, 8, 8, 3)))
+    page.set_input_files("#input-0 input[type=file]", tmp_path / "red.png")
+    page.wait_for_function("document.querySelector('.best .value').textContent === '1'")
+    values = page.locator("#output-0 .value").all_text_contents()
+    assert values == ["1", "0", "0", "1", "0", "0"]
