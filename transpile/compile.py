@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from transpile.fuse import Group, fuse, storage
+import numpy as np
+
+from transpile.fuse import Group, fuse, is_alias, storage
 from transpile.ir.dims import Dim, names as dim_names, product
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Expr
 from transpile.lower.formula import formula
 from transpile.lower.memory import Lifetime, align, plan
-from transpile.lower.nest import Nest, Operand, Values, build_nest
+from transpile.lower.nest import Nest, Operand, Panels, Values, build_nest
 from transpile.lower.loops import scheduled
 from transpile.lower.routine import RoutineContext
 from transpile.lower.rows import build_rows
 from transpile.lower.stmt import Argument, For, Kernel, Stmt
 from transpile.lower.walk import arithmetic, rename_buffers, statements
 from transpile.ops import registry
+from transpile.ops.contract import parse_equation
 from transpile.ops.registry import Routine
 from transpile.passes import Observer, run_pipeline
 from transpile.program import Buffer, BufferKind, Call, Port, Program
@@ -37,8 +40,9 @@ def lower_optimised(graph: Graph, target: Target, observer: Observer | None = No
     """Lower a graph of primitive ops: the target's own passes, fusion, kernels, memory plan."""
     graph, _ = run_pipeline(graph, observer, passes=target.passes)
     graph = with_unique_names(graph)
-    builder = _Builder(target)
-    for group in fuse(graph):
+    groups = fuse(graph)
+    builder = _Builder(target, panels_of(groups, graph, target))
+    for group in groups:
         builder.add(group)
     return _assemble(graph, target, builder)
 
@@ -92,12 +96,13 @@ class _Builder:
     """Collects kernels, one for each shape of computation, and the calls of them."""
 
     target: Target
+    panels: Panels
     kernels: dict[Kernel, Kernel] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     prepared: set[Node] = field(default_factory=set)
 
     def add(self, group: Group) -> None:
-        kernel, nodes = build_kernel(group, self.target)
+        kernel, nodes = build_kernel(group, self.target, self.panels)
         shape = anonymous(kernel)
         known = self.kernels.setdefault(shape, kernel)
         args = tuple(storage(n).name for n in nodes) + (group.output.name,)
@@ -115,12 +120,48 @@ def anonymous(kernel: Kernel) -> Kernel:
     return replace(kernel, name="", args=args, body=rename_buffers(kernel.body, change))
 
 
-def build_kernel(group: Group, target: Target) -> tuple[Kernel, tuple[Node, ...]]:
+def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> Panels:
+    """The weights that only contractions read, by columns: those are stored in panels."""
+    result: dict[Node, int] = {}
+    anchors = [g.anchor for g in groups if g.anchor is not None]
+    fixed = _made_of_constants(graph)
+    for anchor in anchors:
+        weight = columns_operand(anchor)
+        if weight is None or weight not in fixed or is_alias(weight) or any(
+                u not in anchors or columns_operand(u) is not weight for u in graph.users[weight]):
+            continue
+        width = target.panel(weight.shape[-1])
+        if width > 1:
+            result[weight] = width
+    return result
+
+
+def _made_of_constants(graph: Graph) -> set[Node]:
+    fixed: set[Node] = set()
+    for node in graph.nodes:
+        if node.is_constant or (node.inputs and all(i in fixed for i in node.inputs)):
+            fixed.add(node)
+    return fixed
+
+
+def columns_operand(node: Node) -> Node | None:
+    """The operand of a contraction whose columns are the result's, and are not summed over."""
+    if node.op == "conv":
+        return node.inputs[1] if node.attrs["groups"] == 1 else None
+    if node.op != "contract":
+        return None
+    a, b, out = parse_equation(node.attrs["equation"])
+    ends = len(b) > 1 and len(out) > 0 and b[-1] == out[-1] and b[-1] not in a
+    return node.inputs[1] if ends else None
+
+
+def build_kernel(group: Group, target: Target, panels: Panels
+                 ) -> tuple[Kernel, tuple[Node, ...]]:
     """One group's kernel, and the nodes that its arguments stand for, the output left out."""
     output = group.output
     names = _ArgNames()
     out = Argument(names.fresh("out"), output.dtype, output.type.size, written=True)
-    values = Values(frozenset(group.members), names)
+    values = Values(frozenset(group.members), names, panels)
     body, flops = _statements(group, target, values, out)
     args = (*values.args.values(), out)
     kernel = Kernel(output.name, args, _dims(args, body), body,
@@ -163,7 +204,8 @@ def _statements(group: Group, target: Target, values: Values, out: Argument
         def epilogue(index: Sequence[Dim], value: Expr) -> Expr:
             values.bound[anchor] = lambda _: value
             return values.at(output, tuple(index))
-        body = form.build(RoutineContext(out, anchor.type, epilogue), *operands, **anchor.attrs)
+        context = RoutineContext(out, anchor.type, lambda i: values.offset(output, i), epilogue)
+        body = form.build(context, *operands, **anchor.attrs)
         return body, _count(body)
     nest = build_nest(output, group.anchor, values, out)
     return scheduled(nest, target.schedule(nest)), _nest_flops(nest)
@@ -212,9 +254,19 @@ def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
         tuple(Port(name, n.type, storage(n).name) for name, n in graph.outputs),
-        graph.dim_names, (*buffers, *made, *planned), {n.name: n.value for n in constants},
+        graph.dim_names, (*buffers, *made, *planned), {n.name: stored(n, builder.panels) for n in constants},
         tuple(builder.kernels.values()), tuple(s.call for s in run), weight_bytes, memory, graph,
         tuple(s.call for s in prepared), persistent - weight_bytes)
+
+
+def stored(node: Node, panels: Panels) -> np.ndarray:
+    """A constant's values in the order in which they lie in memory."""
+    value, width = node.value, panels.get(node)
+    if not width:
+        return value
+    columns = value.shape[-1]
+    split = value.reshape(-1, columns // width, width).swapaxes(0, 1)
+    return np.ascontiguousarray(split).reshape(value.shape)
 
 
 def _used_constants(graph: Graph, builder: _Builder) -> list[Node]:

@@ -70,6 +70,9 @@ def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, 
     factor = tile.factor(first)
     if factor == 1:
         return (For(first, _loops(nest, tile, rest, points), 0, first.extent),)
+    if first.extent == factor:
+        spread = tuple({**p, first.name: n} for p in points for n in range(factor))
+        return _loops(nest, tile, rest, spread)
     remainder = first.extent % factor
     stop = first.extent - remainder
     main = Axis(first.name, first.extent - factor + 1)

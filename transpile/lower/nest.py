@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from transpile.ir.dims import (
-    Axis, Dim, Opaque, Poly, atom, atoms, axis, rebuild, substitute,
+    Axis, Dim, Opaque, Poly, atom, atoms, axis, floordiv, mod, product, rebuild, substitute,
 )
 from transpile.ir.graph import Node
 from transpile.ir.types import TensorType
@@ -109,6 +110,20 @@ class Operand:
         return self.values.at(self.node, index)
 
 
+Panels = Mapping[Node, int]
+"""Matrices that lie in panels of columns, and how many columns a panel has.
+
+`[..., N]` in panels of `P` is stored as `[N/P, ..., P]`: a product reads it front to back.
+"""
+
+
+def panel_offset(index: Sequence[Dim], shape: Sequence[Dim], width: int) -> Dim:
+    """The offset of an index in a matrix that lies in panels of `width` columns."""
+    rows = product(shape[:-1])
+    panel, col = floordiv(index[-1], width), mod(index[-1], width)
+    return (panel * rows + linear(index[:-1], shape[:-1])) * width + col
+
+
 class Values:
     """Scalar expressions of nodes at indices: members are computed, all others are loaded.
 
@@ -117,8 +132,9 @@ class Values:
         args: the buffers read so far, by node, in order of first use.
     """
 
-    def __init__(self, members: frozenset[Node], arg_name: Callable[[Node], str]) -> None:
-        self.members, self.arg_name = members, arg_name
+    def __init__(self, members: frozenset[Node], arg_name: Callable[[Node], str],
+                 panels: Panels = MappingProxyType({})) -> None:
+        self.members, self.arg_name, self.panels = members, arg_name, panels
         self.bound: dict[Node, Callable[[tuple[Dim, ...]], Expr]] = {}
         self.args: dict[Node, Argument] = {}
 
@@ -131,7 +147,13 @@ class Values:
             return form.at(index, *self.operands(node), **node.attrs)
         if node.is_constant and node.type.size == 1:
             return Const(node.value.reshape(-1)[0].item(), node.dtype)
-        return Load(self.argument(node).name, linear(index, node.shape), node.dtype)
+        return Load(self.argument(node).name, self.offset(node, index), node.dtype)
+
+    def offset(self, node: Node, index: Sequence[Dim]) -> Dim:
+        """Where an element of `node` lies in its buffer."""
+        if node in self.panels:
+            return panel_offset(index, node.shape, self.panels[node])
+        return linear(index, node.shape)
 
     def operands(self, node: Node) -> list[Operand]:
         return [Operand(self, n) for n in node.inputs]
@@ -175,9 +197,23 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument)
         body = values.reduction_body(anchor, index, red_index)
         values.bound[anchor] = lambda _: replace(RESULT, dtype=anchor.dtype)
     epilogue = values.at(output, index)
-    nest = Nest(axes, reds, combine, body, epilogue, out, linear(index, output.shape),
+    nest = Nest(axes, reds, combine, body, epilogue, out, values.offset(output, index),
                 tuple(values.args.values()))
+    width = next((values.panels[n] for n in values.args if n in values.panels), 0)
+    if width and anchor is not None:
+        nest = split_last_axis(nest, width)
     return flatten(nest if reds or combine.startswith("arg") else without_reduction(nest))
+
+
+def split_last_axis(nest: Nest, width: int) -> Nest:
+    """The last axis as panels of `width` columns and the column in a panel."""
+    *rest, last = nest.axes
+    assert isinstance(last.extent, int)
+    panel, col = Axis("panel", last.extent // width), Axis(last.name, width)
+    change = {last.name: axis(panel.name, panel.extent) * width + axis(col.name, width)}
+    nest = nest.map_indices(lambda d: substitute(d, change))
+    kept = [a for a in (panel, col) if a.extent != 1]
+    return replace(nest, axes=(*rest, *kept))
 
 
 def without_reduction(nest: Nest) -> Nest:

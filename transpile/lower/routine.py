@@ -10,7 +10,6 @@ from transpile.ir.dims import Axis, Dim, Opaque, atom, axis
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Const, Expr, Index, Load, Local, call, cast
 from transpile.lower.loops import combine_expr, identity
-from transpile.lower.nest import linear
 from transpile.lower.share import share
 from transpile.lower.stmt import Argument, Assign, Declare, For, If, Let, Stmt, Store
 from transpile.ops.registry import Accessor
@@ -26,14 +25,15 @@ class RoutineContext:
 
     out: Argument
     type: TensorType
+    offset: Callable[[Sequence[Dim]], Dim]
     epilogue: Callable[[Sequence[Dim], Expr], Expr] = _unchanged
 
     def store(self, index: Sequence[Dim], value: Expr) -> Store:
-        return Store(self.out.name, linear(index, self.type.shape), self.epilogue(index, value))
+        return Store(self.out.name, self.offset(index), self.epilogue(index, value))
 
     def load(self, index: Sequence[Dim]) -> Expr:
         """What was stored before at `index`."""
-        return Load(self.out.name, linear(index, self.type.shape), self.type.dtype)
+        return Load(self.out.name, self.offset(index), self.type.dtype)
 
 
 def loops(axes: Sequence[Axis], body: Sequence[Stmt]) -> tuple[Stmt, ...]:

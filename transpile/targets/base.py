@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from transpile.ir.dims import Dim
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest
 from transpile.lower.stmt import Kernel
@@ -21,6 +22,7 @@ class Target:
         schedule: the L1 schedule of a nest.
         print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
         passes: graph rewrites for this target alone, after the common ones.
+        panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
         runs_in: "node" where Node can run it, "browser" where only a browser can.
     """
 
@@ -29,4 +31,5 @@ class Target:
     schedule: Callable[[Nest], Tile]
     print_kernel: Callable[[Kernel, str], str]
     passes: tuple[Pass, ...] = ()
+    panel: Callable[[Dim], int] = lambda columns: 1
     runs_in: str = "node"

@@ -242,5 +242,10 @@ def schedule(nest: Nest) -> Tile:
     return register_tile(nest, ((3, 4), (4, 4), (3, 3), (4, 2), (2, 4), (2, 2)), 4)
 
 
-JS = Target("js", "js", schedule, print_kernel, passes=(Pass("winograd", winograd, once=True),))
+def panel(columns: Dim) -> int:
+    """Panels as wide as a tile, so that a tile's weights lie in one run."""
+    return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
+
+
+JS = Target("js", "js", schedule, print_kernel, panel=panel, passes=(Pass("winograd", winograd, once=True),))
 
