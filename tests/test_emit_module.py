@@ -182,6 +182,26 @@ def test_only_what_a_model_needs_is_emitted() -> None:
                 if w in code]
 
 
+@pytest.mark.parametrize("name", ["status", "location", "load", "format", "bars", "class", "name"])
+def test_a_global_replaces_nothing(name: str) -> None:
+    module = emit(line(name=name), format="iife")
+    assert module.global_name != name
+    assert f"var {module.global_name} = (function () {{" in module.code
+    assert emit(line(), format="iife", global_name="myModel").global_name == "myModel"
+
+
+def test_declarations_hold_literal_names_and_shapes() -> None:
+    dts = emit(line(x="my input", y="__proto__")).dts
+    for part in ('"my input": Value<Float32Array | Float64Array, number>;',
+                 '"__proto__": { data: Float32Array; shape: [number, 1]; dtype: "float32" };',
+                 '{ name: "my input"; dtype: "float32"; shape: ["batch", 1] }',
+                 "target?: 'auto' | 'js';"):
+        assert part in dts
+    assert "debug(" not in dts
+    assert "debug(" in emit(line(), debug=True).dts
+    assert "export as namespace line;" in emit(line(), format="iife").dts
+
+
 def test_the_same_program_gives_the_same_bytes() -> None:
     first, second = (emit(weighted(200), golden=None, content_hash=HASH) for _ in range(2))
     assert first == second

@@ -18,8 +18,9 @@ from transpile.emit.layout import (
     shape_metadata,
     views_needed,
 )
-from transpile.emit.names import Namespace, comment_text, js_key, js_member, js_string
+from transpile.emit.names import WINDOW, Namespace, comment_text, js_key, js_member, js_string
 from transpile.emit.options import EmitOptions, KernelPrinter
+from transpile.emit.page import page_names
 from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
@@ -47,7 +48,7 @@ class Context:
         self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
         self.buffers = {b.name: b for b in program.buffers}
         wanted = options.global_name or program.name
-        self.global_name = Namespace(OWN_NAMES).get(wanted)
+        self.global_name = Namespace([*OWN_NAMES, *WINDOW, *page_names()]).get(wanted)
 
     def dim_name(self, name: str) -> str:
         """The JS variable of a named dimension."""

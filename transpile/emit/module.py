@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -80,8 +79,8 @@ def _finish(code: str, global_name: str, options: EmitOptions) -> str:
     elif options.format == "cjs":
         code = f"'use strict';\n{code}\nmodule.exports = {api};\n"
     else:
-        top, body = re.fullmatch(r"((?://.*\n)*)((?:.|\n)*)", code).groups()  # type: ignore[union-attr]
-        code = (f"{top}\nvar {global_name} = (function () {{\n'use strict';\n{body}\n"
+        top, body = code.split("\n\n", 1)
+        code = (f"{top}\n\nvar {global_name} = (function () {{\n'use strict';\n{body}\n"
                 f"return {api};\n}})();\n")
     if options.minify:
         from transpile.emit.minify import minify

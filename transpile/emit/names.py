@@ -21,6 +21,18 @@ process require self window
 RESERVED = frozenset(_RESERVED_WORDS.split())
 """Keywords of any ECMAScript version, and globals that an emitted module may use."""
 
+_WINDOW_WORDS = """
+alert applicationCache blur caches close closed confirm console cookieStore crypto customElements
+event external fetch find focus frameElement frames history indexedDB innerHeight innerWidth length
+localStorage location locationbar menubar moveBy moveTo navigation navigator open opener origin
+outerHeight outerWidth parent performance personalbar postMessage print prompt resizeBy resizeTo
+screen screenLeft screenTop screenX screenY scroll scrollBy scrollTo scrollX scrollY scrollbars
+sessionStorage speechSynthesis status statusbar stop styleMedia toolbar top trustedTypes
+"""
+
+WINDOW = frozenset(_WINDOW_WORDS.split())
+"""Properties of a browser's window, which a global variable must not replace."""
+
 _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 _ENDS = re.compile(r"\*(?=/)|/(?=\*)|<(?=/|!|script)", re.IGNORECASE)

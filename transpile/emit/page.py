@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,24 @@ def page(program: Program, options: EmitOptions, global_name: str, code: str) ->
               "outputs": [{"name": p.name, "labels": list(which.labels.get(p.name, ()))}
                           for p in program.outputs]}
     title = html_text(which.title or program.name)
-    script = (runtime_folder() / "page" / "page.js").read_text(encoding="ascii")
+    script = _page_file("page.js")
     text = render("page.html.j2", title=title, text=html_text(which.text), code=code,
                   inputs=[_heading(p) for p in program.inputs], config=_script_json(config),
                   outputs=[_heading(p) for p in program.outputs], global_name=global_name,
-                  style=(runtime_folder() / "page" / "page.css").read_text(encoding="ascii"),
+                  style=_page_file("page.css"),
                   script=script.replace("export ", ""),
                   footer="Runs on this device: nothing is sent anywhere.")
     return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _page_file(name: str) -> str:
+    return (runtime_folder() / "page" / name).read_text(encoding="ascii")
+
+
+@lru_cache(maxsize=1)
+def page_names() -> tuple[str, ...]:
+    """What the page's own script declares: the model's global must not be one of these."""
+    return tuple(re.findall(r"^export (?:async )?function (\w+)", _page_file("page.js"), re.M))
 
 
 def _script_json(value: object) -> str:
