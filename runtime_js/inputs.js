@@ -28,7 +28,7 @@ export function unpack(port, value) {
 
 // The values in the order of `ports`; a single one may come without its name.
 export function orderInputs(ports, given) {
-  const isObject = kindOf(given) === 'Object' && !(given.data && given.shape && !ports[1]);
+  const isObject = kindOf(given) === 'Object' && !(given.shape && 'data' in given && !ports[1]);
   if (!isObject && ports.length === 1) return [unpack(ports[0], given)];
   const got = Object.keys(Object(given));
   const names = ports.map((port) => port.name);

@@ -28,6 +28,10 @@ test('inputs come in the order of the ports', () => {
   assert.strictEqual(x.data.length, 6);
   assert.throws(() => orderInputs(ports, { x: 1 }), /expected the inputs \{x, b\}, got \{x\}/);
   assert.deepStrictEqual(orderInputs([], {}), []);
+  const scalar = { name: 's', dtype: 'float32', shape: [] };
+  for (const given of [0, { s: 0 }, { data: 0, shape: [] }, { s: { data: [0], shape: [] } }]) {
+    assert.deepStrictEqual(orderInputs([scalar], given)[0].shape, []);
+  }
 });
 
 test('reading writes nothing outside its place', () => {
