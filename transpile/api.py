@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transpile.errors import UnsupportedError, VerificationError
+from transpile.errors import SourceError, UnsupportedError, VerificationError
 from transpile.report import Progress
 from transpile.stages import Stages, make_module, request
 
@@ -104,12 +104,14 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
     """
     from transpile.depfile import write_depfile
     path, stages = Path(out), Stages(progress)
+    if not path.parent.is_dir():
+        raise SourceError(f"{path} cannot be written", why=f"there is no folder {path.parent}")
     with stages("trace"):
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name,
                     format=format or _format_of(path), minify=minify, labels=labels)
     if depfile is not None:
-        write_depfile(Path(depfile), path, graph, depends, samples)
+        write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):
         return None
     module = replace(make_module(asked, stages), node=node)
@@ -122,6 +124,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
 def _verified(module: Module, path: Path, stages: Stages, samples: object, rtol: float | None,
               atol: float | None) -> Module:
     """`module` with what verification found in its report; else nothing is left at `path`."""
+    from transpile.verify.node import JavaScriptError
     try:
         with stages("verify"):
             found = module.verify(samples, rtol=rtol, atol=atol, progress=stages.progress)
@@ -129,6 +132,10 @@ def _verified(module: Module, path: Path, stages: Stages, samples: object, rtol:
     except VerificationError:
         _remove(path)
         raise
+    except JavaScriptError as error:
+        _remove(path)
+        raise VerificationError(f"{module.name} fails when it runs: {error.what}",
+                                where=error.where, why=error.why) from error
     return replace(module, report=replace(module.report, verified=found.targets,
                                           seconds=stages.seconds))
 

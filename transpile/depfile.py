@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from transpile.ir.graph import Graph
+from typing import Any
 
 
-def write_depfile(depfile: Path, out: Path, graph: Graph,
+def write_depfile(depfile: Path, out: Path, model: Any,
                   depends: Iterable[str | os.PathLike[str]], samples: object) -> None:
     """Write `out: files...`, and an empty rule for each file, so that make survives a removal.
 
-    The files are those that a node of the graph came from, what Python imported from the folder
-    of the model, the samples, and `depends`.
+    The files are the model's source, what Python imported from its folder, the samples, and
+    `depends`.
     """
     from transpile.module import write_atomically
-    files = sorted({*_graph_files(graph), *_paths(samples), *(Path(p) for p in depends)})
+    files = sorted({*_source_files(model), *_paths(samples), *(Path(p) for p in depends)})
     names = [_escape(os.path.relpath(p) if p.is_relative_to(Path.cwd()) else str(p))
              for p in (p.resolve() for p in files)]
     rule = " \\\n  ".join([f"{_escape(str(out))}:", *names])
@@ -27,14 +25,18 @@ def write_depfile(depfile: Path, out: Path, graph: Graph,
     write_atomically(depfile, f"{rule}\n{empty}")
 
 
-def _graph_files(graph: Graph) -> set[Path]:
+def _source_files(model: Any) -> set[Path]:
+    """The file that defines the model's function or class, and modules imported from its folder."""
     from transpile.sources import local_modules
-    origin = graph.origin.rpartition(":")[0] or graph.origin
-    named = {Path(f) for f in [origin, *(n.where.file for n in graph.nodes)] if f}
-    found = {p for p in named if p.is_file()}
-    if Path(origin).is_file():
-        found |= set(local_modules(Path(origin).parent))
-    return {p.resolve() for p in found}
+    function = inspect.unwrap(getattr(model, "fn", model))
+    owner = function if hasattr(function, "__code__") else (
+        function if isinstance(function, type) else type(function))
+    try:
+        file = inspect.getsourcefile(owner)
+    except (TypeError, OSError):
+        return set()
+    path = Path(file).resolve() if file else None
+    return {path, *local_modules(path.parent)} if path and path.is_file() else set()
 
 
 def _paths(samples: object) -> set[Path]:

@@ -15,7 +15,7 @@ Progress = Callable[[str, int, int], None]
 """Called with a stage, and how much of how much of it is done; total 0 where unknown."""
 
 
-def silent(stage: str, done: int, total: int) -> None:  # noqa: ARG001
+def silent(stage: str, done: int, total: int) -> None:
     """The progress callback that shows nothing."""
 
 

@@ -84,7 +84,10 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, TranspileError):
         click.echo(f"error: {error}", err=True)
         return 1 if isinstance(error, VerificationError) else 2
-    if not debug:
+    if isinstance(error, ModuleNotFoundError) and not debug:
+        click.echo(f"error: the package {error.name} is missing\n"
+                   f"  fix: pip install {error.name}", err=True)
+    elif not debug:
         click.echo(f"error: {type(error).__name__}: {error}\n"
                    "  why: this is a defect of transpile, or the model's own code failed\n"
                    "  fix: run again with --debug for the traceback", err=True)

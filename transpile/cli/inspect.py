@@ -12,7 +12,7 @@ from transpile.cli.options import debug_option, input_option
 @click.command("inspect")
 @click.argument("source")
 @click.option("--pass", "pass_name", metavar="NAME", help="The graph before and after one pass.")
-@click.option("--all", "all_passes", is_flag=True, 
+@click.option("--all", "all_passes", is_flag=True,
               help="The graph after each pass that changed it.")
 @click.option("--kernels", is_flag=True, help="The loop IR and the JavaScript of each kernel.")
 @click.option("--target", default="js", show_default=True, help="Whose kernels.")

@@ -45,9 +45,8 @@ def _op_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 
 def _frontend_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    from transpile.frontends.numpy_functions import FUNCTIONS
-    from transpile.frontends.numpy_ufuncs import UFUNCS
-    rows = [(f"np.{u.__name__}", "ufunc", _summary(u)) for u in map(_ufunc, UFUNCS)]
+    from transpile.frontends.numpy_functions import FUNCTIONS, UFUNCS
+    rows = [(f"np.{u.__name__}", "ufunc", _summary(u)) for u in map(_ufunc, UFUNCS) if u]
     rows += [(_numpy_name(f), "function", _summary(f)) for f in FUNCTIONS]
     rows += [(f"nn.{name}", "nn", _summary(f)) for name, f in _nn_functions()]
     return ("function", "kind", "summary"), sorted(set(rows))
@@ -55,7 +54,7 @@ def _frontend_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def _ufunc(name: str) -> Any:
     import numpy as np
-    return getattr(np, name)
+    return getattr(np, name, None)
 
 
 def _numpy_name(function: Any) -> str:

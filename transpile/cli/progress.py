@@ -23,6 +23,7 @@ class ConsoleProgress:
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
         self._stage = ("", 0, 0)
+        self._told: set[str] = set()
         self._lock = threading.RLock()
         self._shown = False
         self._bar: Progress | None = None
@@ -69,6 +70,7 @@ class ConsoleProgress:
             return
         if self._bar and self._task is not None:
             self._bar.update(self._task, description=stage, completed=done, total=total or None)
-        elif fresh:
+        elif fresh and stage not in self._told:
+            self._told.add(stage)
             sys.stderr.write(f"transpile: {stage} ...\n")
             sys.stderr.flush()

@@ -136,7 +136,12 @@ class NodeHost:
     def bench(self, source: str, inputs: Mapping[str, object], target: str = "js",
               format: str = "esm", *, min_runs: int = 5, milliseconds: float = 500.0
               ) -> dict[str, Any]:
-        """`{"times": [ms of each run], "loadTime": ms}` of a module."""
+        """Times of a module in milliseconds.
+
+        Returns:
+            `times` of single runs after a first one, `loadTime`, and `profile`: the self time per
+            run of each function by `name:line`.
+        """
         result: dict[str, Any] = self._on_module(
             "bench", source, target, format, inputs, minRuns=min_runs, milliseconds=milliseconds)
         return result

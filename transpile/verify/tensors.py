@@ -46,5 +46,5 @@ def _decode(tensor: Mapping[str, Any]) -> np.ndarray:
         path.unlink()
     else:
         data = base64.b64decode(tensor["base64"])
-    array: np.ndarray = np.frombuffer(data, tensor["dtype"]).copy()
-    return array.reshape(tensor["shape"])
+    shape: tuple[int, ...] = tuple(tensor["shape"])
+    return np.array(np.frombuffer(data, np.dtype(tensor["dtype"])).reshape(shape))
