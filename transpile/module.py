@@ -79,7 +79,8 @@ class Module:
         """
         if target in BROWSER_TARGETS:
             from transpile.verify.browser import shared_browser
-            return shared_browser().run(self.debug_source, inputs, target)
+            source = self.source if self.format == "esm" else self.debug_source
+            return shared_browser().run(source, inputs, target)
         from transpile.verify.node import shared_host
         source, kind = runnable(self.source, self.format)
         return shared_host(self.node).run(source, inputs, target, kind)
