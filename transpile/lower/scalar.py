@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from transpile.lower import polynomials, polynomials_more
 from transpile.lower.expr import Call, Const, Expr, call
+from transpile.lower.scalar_wasm import WASM
 
 ATOM, UNARY, POWER, PRODUCT, SUM, SHIFT, COMPARE, EQUAL = 20, 15, 14, 13, 12, 11, 10, 9
 BIT_AND, BIT_XOR, BIT_OR, AND, OR, TERNARY = 8, 7, 6, 5, 4, 3
@@ -32,7 +34,7 @@ class Cell:
     needs: tuple[int, ...] = ()
 
 
-Column = Mapping[str, Cell]
+Column = Mapping[str, Any]
 
 
 def function(name: str, arity: int = 1) -> Cell:
@@ -59,7 +61,7 @@ class Scalar:
     Attributes:
         evaluate: the same on NumPy values, for the loop-IR interpreter.
         result: the result's dtype: "same" as the first operand, or a dtype.
-        js: cells by operand dtype; "" serves all other dtypes.
+        js, wasm: cells by operand dtype; "" serves all other dtypes.
         decompose: an equal expression over other rows, where a cell is empty.
         cost: rough work in multiplications; fusion duplicates cheap ones only.
     """
@@ -68,43 +70,15 @@ class Scalar:
     evaluate: Callable[..., Any]
     result: str = "same"
     js: Column = field(default_factory=dict)
+    wasm: Column = field(default_factory=dict)
     decompose: Callable[..., Expr] | None = None
     cost: int = 1
 
-    def cell(self, column: str, dtype: str) -> Cell | None:
+    def cell(self, column: str, dtype: str) -> Any:
         """The cell of a target's column for operands of `dtype`; None means decompose."""
-        cells: Column = getattr(self, column, {})
-        return cells.get(dtype, cells.get(""))
-
-
-def _horner(x: Expr, coefficients: tuple[float, ...]) -> Expr:
-    """A polynomial, lowest power first."""
-    result: Expr = Const(coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        result = call("add", call("mul", result, x), c)
-    return result
-
-
-def _sigmoid(x: Expr) -> Expr:
-    return call("div", Const(1.0), call("add", call("exp", call("neg", x)), 1.0))
-
-
-# erf(x) = x P(x^2) on [-1, 1]; least squares on Chebyshev nodes, relative error below 2e-10.
-ERF_NEAR = (1.1283791671, -0.3761263848, 0.1128378262, -0.0268654383, 0.0052210534,
-            -0.0008484397, 0.0001126825, -0.0000096736)
-# erfc(x) exp(x^2) as a polynomial in t = 1 / (1 + x / 2), x >= 0. Numerical Recipes, 6.2
-# (erfccheb): the exponent's polynomial, relative error below 1.2e-7 everywhere.
-ERFC_FAR = (-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807,
-            -1.13520398, 1.48851587, -0.82215223, 0.17087277)
-
-
-def _erf(x: Expr) -> Expr:
-    square = call("mul", x, x)
-    near = call("mul", x, _horner(square, ERF_NEAR))
-    t = call("div", Const(1.0), call("add", call("mul", call("abs", x), 0.5), 1.0))
-    tail = call("mul", t, call("exp", call("sub", _horner(t, ERFC_FAR), square)))
-    far = call("mul", call("sign", x), call("sub", Const(1.0), tail))
-    return call("select", call("less", square, 1.0), near, far)
+        cells: Column = getattr(self, column)
+        exact = dtype.endswith("x4") or (column == "wasm" and "float" in dtype)
+        return cells.get(dtype, None if exact else cells.get(""))
 
 
 def _round_even(x: Expr) -> Expr:
@@ -115,12 +89,10 @@ def _round_even(x: Expr) -> Expr:
 
 
 def _floor_mod(x: Expr, y: Expr) -> Expr:
-    if x.dtype == "float32":
-        return call("sub", x, call("mul", y, call("floor", call("div", x, y))))
     rest = call("fmod", x, y)
-    wrong_sign = call("less", call("bitwise_xor", rest, y), Const(0, "int32"))
-    return call("select", call("logical_and", call("not_equal", rest, Const(0, "int32")),
-                               wrong_sign), call("add", rest, y), rest)
+    wrong_sign = call("logical_xor", call("less", rest, 0), call("less", y, 0))
+    return call("select", call("logical_and", call("not_equal", rest, 0), wrong_sign),
+                call("add", rest, y), rest)
 
 
 def _erf_numpy(x: Any) -> Any:
@@ -128,7 +100,44 @@ def _erf_numpy(x: Any) -> Any:
 
 
 def _sqrt_inverse(x: Expr) -> Expr:
-    return call("div", Const(1.0), call("sqrt", x))
+    return call("div", Const(1.0, x.dtype), call("sqrt", x))
+
+
+def _sign(x: Expr) -> Expr:
+    """0 and NaN stay as they are."""
+    if "float" not in x.dtype:
+        return call("sub", call("to_int32", call("greater", x, 0)),
+                    call("to_int32", call("less", x, 0)))
+    one = polynomials.with_sign_of(Const(1.0, x.dtype), x)
+    return call("select", call("greater", call("abs", x), 0.0), one, x)
+
+
+def _divisor(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+    """Operands of an integer division that give 0 where `y` is 0, as NumPy does."""
+    zero = call("equal", y, 0)
+    return call("select", zero, Const(0, x.dtype), x), call("select", zero, Const(1, y.dtype), y)
+
+
+def _floor_div(x: Expr, y: Expr) -> Expr:
+    if "float" in x.dtype:
+        return call("floor", call("div", x, y))
+    return call("quotient", *_divisor(x, y))
+
+
+def _fmod(x: Expr, y: Expr) -> Expr:
+    """In float64, where the quotient's product is exact below 2**28."""
+    if x.dtype != "float32":
+        return call("remainder", *_divisor(x, y))
+    a, b = (call("to_float64", e) for e in (x, y))
+    rest = call("sub", a, call("mul", call("trunc", call("div", a, b)), b))
+    rest = call("copysign", call("to_float32", rest), x)
+    whole = call("logical_and", call("isinf", y), call("less", call("abs", x), math.inf))
+    return call("select", whole, x, rest)
+
+
+def _limit(fn: str) -> Callable[[Expr, Expr], Expr]:
+    """The larger or smaller of two integers."""
+    return lambda x, y: call("select", call(fn, x, y), x, y)
 
 
 _INT_ADD, _INT_SUB = integer(infix("+", SUM)), integer(infix("-", SUM, commutes=False))
@@ -143,7 +152,9 @@ def _rows() -> list[Scalar]:
                   "acosh": "arccosh", "atanh": "arctanh"}
     costs = {"sqrt": 4, "floor": 1, "ceil": 1, "trunc": 1}
     rows = [Scalar(name, getattr(np, numpy_name.get(name, name)), js=column,
-                   cost=costs.get(name, 20)) for name, column in math_fn.items()]
+                   decompose=getattr(polynomials, name, None) or getattr(
+                       polynomials_more, name, None), cost=costs.get(name, 20))
+            for name, column in math_fn.items()]
     compare = [("equal", "==="), ("not_equal", "!=="), ("less", "<"), ("less_equal", "<="),
                ("greater", ">"), ("greater_equal", ">=")]
     rows += [Scalar(name, getattr(np, name), "bool",
@@ -163,34 +174,42 @@ def _rows() -> list[Scalar]:
         Scalar("floor_div", np.floor_divide, js={
             "": Cell("Math.floor({0} / {1})", ATOM, (PRODUCT, UNARY)),
             # A division by zero gives 0, as in NumPy: NaN and infinity become 0.
-            "int32": Cell("Math.floor({0} / {1}) | 0", BIT_OR, (PRODUCT, UNARY))}, cost=6),
+            "int32": Cell("Math.floor({0} / {1}) | 0", BIT_OR, (PRODUCT, UNARY))},
+               decompose=_floor_div, cost=6),
         Scalar("fmod", np.fmod, js={"": infix("%", PRODUCT, commutes=False),
                                     "int32": integer(infix("%", PRODUCT, commutes=False))},
-               cost=8),
+               decompose=_fmod, cost=8),
         Scalar("mod", np.mod, decompose=_floor_mod, cost=8),
         Scalar("pow", np.power, js={"": function("Math.pow", 2),
-                                    "int32": integer(function("Math.pow", 2))}, cost=30),
-        Scalar("atan2", np.arctan2, js={"": function("Math.atan2", 2)}, cost=30),
-        Scalar("maximum", np.maximum, js={"": function("Math.max", 2)}),
-        Scalar("minimum", np.minimum, js={"": function("Math.min", 2)}),
+                                    "int32": integer(function("Math.pow", 2))},
+               decompose=polynomials_more.power, cost=30),
+        Scalar("atan2", np.arctan2, js={"": function("Math.atan2", 2)},
+               decompose=polynomials_more.atan2, cost=30),
+        Scalar("maximum", np.maximum, js={"": function("Math.max", 2)},
+               decompose=_limit("greater")),
+        Scalar("minimum", np.minimum, js={"": function("Math.min", 2)}, decompose=_limit("less")),
         Scalar("neg", np.negative, js={"": Cell("-{0}", UNARY, (UNARY + 1,)),
-                                       "int32": Cell("-{0} | 0", BIT_OR, (UNARY + 1,))}),
-        Scalar("abs", np.abs, js={"": function("Math.abs")}),
-        Scalar("sign", np.sign, js={"": function("Math.sign")}),
+                                       "int32": Cell("-{0} | 0", BIT_OR, (UNARY + 1,))},
+               decompose=lambda x: call("sub", Const(0, x.dtype), x)),
+        Scalar("abs", np.abs, js={"": function("Math.abs")},
+               decompose=lambda x: call("select", call("less", x, 0), call("neg", x), x)),
+        Scalar("sign", np.sign, js={"": function("Math.sign")}, decompose=_sign),
         Scalar("rsqrt", lambda x: 1 / np.sqrt(x), decompose=_sqrt_inverse, cost=6),
-        Scalar("sigmoid", lambda x: 1 / (1 + np.exp(-x)), decompose=_sigmoid, cost=24),
-        Scalar("erf", _erf_numpy, decompose=_erf, cost=30),
+        Scalar("sigmoid", lambda x: 1 / (1 + np.exp(-x)), decompose=polynomials.sigmoid, cost=24),
+        Scalar("erf", _erf_numpy, decompose=polynomials.erf, cost=30),
         Scalar("round_up", lambda x: np.floor(x + 0.5), js={"": function("Math.round")}),
         Scalar("round", np.rint, decompose=_round_even, cost=3),
-        Scalar("isnan", np.isnan, "bool", {"": function("Number.isNaN")}),
+        Scalar("isnan", np.isnan, "bool", {"": function("Number.isNaN")},
+               decompose=lambda x: call("not_equal", x, x)),
         Scalar("isinf", np.isinf, "bool", decompose=lambda x: call(
-            "equal", call("abs", x), Const(math.inf))),
+            "equal", call("abs", x), math.inf)),
         Scalar("logical_and", np.logical_and, "bool", {"": infix("&&", AND)}),
         Scalar("logical_or", np.logical_or, "bool", {"": infix("||", OR)}),
         Scalar("logical_xor", np.logical_xor, "bool",
                {"": infix("!==", EQUAL, commutes=False)}),
         Scalar("logical_not", np.logical_not, "bool", {"": Cell("!{0}", UNARY, (UNARY,))}),
-        Scalar("bitwise_not", np.invert, js={"": Cell("~{0}", UNARY, (UNARY,))}),
+        Scalar("bitwise_not", np.invert, js={"": Cell("~{0}", UNARY, (UNARY,))},
+               decompose=lambda x: call("bitwise_xor", x, -1)),
         Scalar("shift_left", np.left_shift, js={"": infix("<<", SHIFT, commutes=False)}),
         Scalar("shift_right", np.right_shift, js={"": infix(">>", SHIFT, commutes=False)}),
         Scalar("select", np.where,
@@ -207,15 +226,37 @@ def _rows() -> list[Scalar]:
     ]
 
 
-SCALARS: dict[str, Scalar] = {row.name: row for row in _rows()}
+def _machine_rows() -> list[Scalar]:
+    """Functions that only decompositions and vectors use."""
+    def same_bits(dtype: Any) -> Callable[[Any], Any]:
+        return lambda x: np.asarray(x).view(dtype)
+    return [
+        Scalar("at_least", np.fmax), Scalar("at_most", np.fmin), Scalar("copysign", np.copysign),
+        Scalar("float_bits", same_bits(np.int32), "int32"),
+        Scalar("from_bits", same_bits(np.float32), "float32"),
+        Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
+        Scalar("to_float64", np.float64, "float64"), Scalar("splat", lambda x: x, cost=0),
+    ]
+
+
+SCALARS: dict[str, Scalar] = {
+    row.name: replace(row, wasm=WASM.get(row.name, {})) for row in _rows() + _machine_rows()}
+
+LANES = 4
+"""Of the native vector; a dtype such as `float32x4` is one value for each of four lanes."""
+
+
+def vector_dtype(dtype: str) -> str:
+    """The dtype of four lanes of `dtype`."""
+    return dtype if dtype.endswith("x4") else f"{dtype}x4"
 
 
 def result_dtype(fn: str, *dtypes: str) -> str:
     """The dtype of a scalar function's result."""
     result = SCALARS[fn].result
-    if result != "same":
-        return result
-    return dtypes[1] if fn == "select" else dtypes[0]
+    if result == "same":
+        return dtypes[1] if fn == "select" else dtypes[0]
+    return vector_dtype(result) if dtypes[0].endswith("x4") else result
 
 
 def cost(value: Expr) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transpile.ir.dims import Dim
@@ -23,6 +23,7 @@ class Target:
         print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
         passes: graph rewrites for this target alone, after the common ones.
         panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
+        assemble: for a target whose kernels are one binary, all of them to bytes.
         runs_in: "node" where Node can run it, "browser" where only a browser can.
     """
 
@@ -32,4 +33,5 @@ class Target:
     print_kernel: Callable[[Kernel, str], str]
     passes: tuple[Pass, ...] = ()
     panel: Callable[[Dim], int] = lambda columns: 1
+    assemble: Callable[[Sequence[Kernel]], bytes] | None = None
     runs_in: str = "node"

@@ -1,0 +1,238 @@
+"""Transcendental functions in float32 arithmetic, for targets that lack them.
+
+Each is written once over the loop IR and serves a scalar and four lanes alike: no branches, only
+arithmetic, bits and selections. Errors are the largest measured against float64 over the whole
+range, in units of the last place (see `tests/test_wasm_functions.py`).
+"""
+
+from __future__ import annotations
+
+import math
+
+from transpile.lower.expr import Call, Const, Expr, call
+
+INFINITY, NAN = math.inf, math.nan
+
+
+def number(value: float, like: Expr) -> Const:
+    """A constant of the dtype of `like`."""
+    return Const(value, like.dtype)
+
+
+def integers(like: Expr) -> str:
+    """The integer dtype with as many lanes as `like`."""
+    return "int32x4" if like.dtype.endswith("x4") else "int32"
+
+
+def horner(x: Expr, *coefficients: float) -> Expr:
+    """A polynomial, highest power first."""
+    result: Expr = number(coefficients[0], x)
+    for c in coefficients[1:]:
+        result = call("add", call("mul", result, x), c)
+    return result
+
+
+def add(*terms: Expr | float) -> Expr:
+    result = terms[0]
+    for term in terms[1:]:
+        result = call("add", result, term)
+    assert not isinstance(result, (int, float))
+    return result
+
+
+def mul(*factors: Expr | float) -> Expr:
+    result = factors[0]
+    for factor in factors[1:]:
+        result = call("mul", result, factor)
+    assert not isinstance(result, (int, float))
+    return result
+
+
+def sub(a: Expr, b: Expr | float) -> Expr:
+    return call("sub", a, b)
+
+
+def div(a: Expr | float, b: Expr) -> Expr:
+    return call("div", a if not isinstance(a, (int, float)) else number(a, b), b)
+
+
+def select(condition: Expr, yes: Expr | float, no: Expr) -> Expr:
+    return call("select", condition, number(yes, no) if isinstance(yes, (int, float)) else yes, no)
+
+
+def bits(x: Expr) -> Expr:
+    return Call("float_bits", (x,), integers(x))
+
+
+def from_bits(x: Expr) -> Expr:
+    return Call("from_bits", (x,), "float32x4" if x.dtype.endswith("x4") else "float32")
+
+
+def whole(x: Expr) -> Expr:
+    return Call("to_int32", (x,), integers(x))
+
+
+def real(x: Expr) -> Expr:
+    return Call("to_float32", (x,), "float32x4" if x.dtype.endswith("x4") else "float32")
+
+
+def shift(fn: str, x: Expr, count: int) -> Expr:
+    return Call(fn, (x, Const(count, "int32")), x.dtype)
+
+
+def with_sign_of(magnitude: Expr, x: Expr) -> Expr:
+    """`magnitude`, which is not negative, with the sign bit of `x`."""
+    sign = call("bitwise_and", bits(x), number(-2**31, bits(x)))
+    return from_bits(call("bitwise_or", bits(magnitude), sign))
+
+
+def power_of_two(n: Expr) -> Expr:
+    """2**n for an integer n in -126..127."""
+    return from_bits(shift("shift_left", call("add", n, number(127, n)), 23))
+
+
+LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
+"""ln 2 in two parts, of which the first has so few bits that a product with an integer is exact."""
+
+
+def exp_parts(x: Expr) -> tuple[Expr, Expr]:
+    """`p`, `n` with exp(x) = (1 + p) * 2**n for |x| <= 104; the polynomial of Cephes `expf`."""
+    n = call("round", mul(x, 1.44269504088896341))
+    r = sub(sub(x, mul(n, LN2_HIGH)), mul(n, LN2_LOW))
+    p = horner(r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
+               1.6666665459e-1, 5.0000001201e-1)
+    return add(mul(p, r, r), r), whole(n)
+
+
+def scaled(value: Expr, n: Expr) -> Expr:
+    """`value * 2**n` in two steps, so that neither overflow nor subnormals come too early."""
+    half = shift("shift_right", n, 1)
+    return mul(value, power_of_two(half), power_of_two(sub(n, half)))
+
+
+def exp(x: Expr) -> Expr:
+    """1 ulp; inf above 88.73, subnormal below -87.34, 0 below -103.98."""
+    inside = call("at_most", call("at_least", x, -104.0), 89.0)
+    p, n = exp_parts(inside)
+    return scaled(add(p, 1.0), n)
+
+
+def expm1(x: Expr) -> Expr:
+    inside = call("at_most", call("at_least", x, -20.0), 89.0)
+    p, n = exp_parts(inside)
+    half = shift("shift_right", n, 1)
+    a, b = power_of_two(half), power_of_two(sub(n, half))
+    near = add(mul(p, power_of_two(n)), sub(power_of_two(n), 1.0))
+    far = sub(mul(add(p, 1.0), a, b), 1.0)
+    value = select(call("less", inside, 60.0), near, far)
+    return select(call("equal", x, 0.0), x, value)
+
+
+def log(x: Expr) -> Expr:
+    """The polynomial of Cephes `logf`; -inf at 0, NaN below."""
+    small = call("less", x, 1.1754943508222875e-38)
+    scaled_up = select(small, mul(x, 2.0**25), x)
+    raw = bits(scaled_up)
+    lifted = call("sub", raw, number(0x3F3504F3, raw))  # sqrt(1/2): the mantissa's lower bound
+    exponent = shift("shift_right", lifted, 23)
+    mantissa = from_bits(call("sub", raw, shift("shift_left", exponent, 23)))
+    e = sub(real(exponent), select(small, 25.0, number(0.0, x)))
+    return _log_ends(x, _log_sum(sub(mantissa, 1.0), e))
+
+
+def _log_sum(m: Expr, e: Expr) -> Expr:
+    """log(1 + m) + e ln 2 for m in [sqrt(1/2) - 1, sqrt(2) - 1]."""
+    square = mul(m, m)
+    p = horner(m, 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1,
+               1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
+               3.3333331174e-1)
+    tail = add(mul(p, m, square), mul(e, LN2_LOW), mul(square, -0.5))
+    return add(m, tail, mul(e, LN2_HIGH))
+
+
+def _log_ends(x: Expr, value: Expr) -> Expr:
+    value = select(call("less", x, INFINITY), value, x)  # inf and NaN
+    value = select(call("equal", x, 0.0), -INFINITY, value)
+    return select(call("less", x, 0.0), NAN, value)
+
+
+def log1p(x: Expr) -> Expr:
+    """log(u) corrected by what rounding u = 1 + x lost (Kahan)."""
+    u = add(x, 1.0)
+    lost = sub(x, sub(u, 1.0))
+    value = add(Call("log", (u,), u.dtype), div(lost, u))
+    value = select(call("less", call("abs", x), 2.0**-24), x, value)
+    return select(call("less", u, INFINITY), value, u)
+
+
+def tanh(x: Expr) -> Expr:
+    """A rational function of x (Eigen's coefficients) up to 9, where it is 1."""
+    bounded = call("at_most", call("at_least", x, -9.0), 9.0)
+    square = mul(bounded, bounded)
+    p = horner(square, -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11,
+               5.12229709037114e-08, 1.48572235717979e-05, 6.37261928875436e-04,
+               4.89352455891786e-03)
+    q = horner(square, 1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03,
+               4.89352518554385e-03)
+    return select(call("less", call("abs", x), 4e-4), x, div(mul(bounded, p), q))
+
+
+def sigmoid(x: Expr) -> Expr:
+    e = Call("exp", (call("neg", x),), x.dtype)
+    return div(1.0, add(e, 1.0))
+
+
+# erf(x) = x P(x^2) on [-1, 1]; least squares on Chebyshev nodes, relative error below 2e-10.
+ERF_NEAR = (-0.0000096736, 0.0001126825, -0.0008484397, 0.0052210534, -0.0268654383,
+            0.1128378262, -0.3761263848, 1.1283791671)
+# erfc(x) exp(x^2) as a polynomial in t = 1 / (1 + x / 2), x >= 0. Numerical Recipes, 6.2
+# (erfccheb): the exponent's polynomial, relative error below 1.2e-7 everywhere.
+ERFC_FAR = (0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806,
+            0.09678418, 0.37409196, 1.00002368, -1.26551223)
+
+
+def erf(x: Expr) -> Expr:
+    square = mul(x, x)
+    near = mul(x, horner(square, *ERF_NEAR))
+    t = div(1.0, add(mul(call("abs", x), 0.5), 1.0))
+    tail = mul(t, Call("exp", (sub(horner(t, *ERFC_FAR), square),), x.dtype))
+    far = mul(call("sign", x), sub(number(1.0, x), tail))
+    return select(call("less", square, 1.0), near, far)
+
+
+def sin(x: Expr) -> Expr:
+    return _circular(x, 0)
+
+
+def cos(x: Expr) -> Expr:
+    return _circular(x, 1)
+
+
+# pi/2 in parts of 11 and fewer bits each, so that n * part is exact for n < 2^13; the last rounded.
+HALF_PI = (1.5703125, 4.8351287841796875e-4, 3.13855707645416259765625e-7,
+           6.07710050630396597660e-11)
+
+
+def _reduced(x: Expr) -> tuple[Expr, Expr]:
+    """The rest in [-pi/4, pi/4] and the quadrant."""
+    n = call("round", mul(x, 2 / math.pi))
+    r = x
+    for part in HALF_PI:
+        r = sub(r, mul(n, part))
+    return r, whole(n)
+
+
+def _circular(x: Expr, quarter: int) -> Expr:
+    """sin(x + quarter * pi/2); the polynomials of Cephes `sinf` and `cosf`."""
+    r, n = _reduced(x)
+    quadrant = call("add", n, number(quarter, n))
+    square = mul(r, r)
+    sine = add(mul(horner(square, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1), square, r),
+               r)
+    cosine = add(mul(horner(square, 2.443315711809948e-5, -1.388731625493765e-3,
+                            4.166664568298827e-2), square, square), mul(square, -0.5), 1.0)
+    odd = call("not_equal", call("bitwise_and", quadrant, number(1, quadrant)),
+               number(0, quadrant))
+    flip = shift("shift_left", call("bitwise_and", quadrant, number(2, quadrant)), 30)
+    value = select(odd, cosine, sine)
+    return from_bits(call("bitwise_xor", bits(value), flip))
