@@ -1,0 +1,219 @@
+"""The ONNX front end: a file or message becomes a graph.
+
+`load` checks a file before anything else is done with it; `OnnxModel` is what `transpile.compile`
+and `transpile.build` take.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transpile.errors import ShapeError, SourceError, UnsupportedError
+from transpile.frontends.onnx_check import check_model, load_external_data
+from transpile.frontends.onnx_graph import Importer, unsupported_operators
+from transpile.frontends.onnx_protos import inner_dtype, onnx_package, opset_versions
+from transpile.frontends.onnx_values import Known, Value, as_output
+from transpile.frontends.tracer import Tracer
+from transpile.ir.dims import Dim, dim
+from transpile.ir.graph import Graph, input_node
+from transpile.ir.types import TensorType
+from transpile.model import Model, as_spec
+
+MAX_BYTES = 2 << 30
+"""The largest message that the format allows."""
+
+
+class OnnxModel(Model):
+    """An ONNX model with its weights; calling it runs the original.
+
+    Attributes:
+        proto: the message.
+        origin: the file's name, for headers and messages.
+    """
+
+    def __init__(self, proto: Any, origin: str = "") -> None:
+        check_model(proto)
+        self.proto, self.origin = proto, origin
+        super().__init__(self._run, {})
+        self.name = model_name(proto, origin)
+        self.outputs = ()
+
+    def trace(self, inputs: Mapping[str, Any] | None = None) -> Graph:
+        """The graph.
+
+        Args:
+            inputs: types that complete or override the declared ones, by input name; an array of
+                values fixes an input for good, see `import_model`.
+        """
+        specs = {n: as_spec(v) for n, v in (inputs or {}).items()}
+        self.specs.update(specs)
+        return import_model(self.proto, {n: s.type for n, s in specs.items()},
+                            name=self.name, origin=self.origin)
+
+    def _run(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
+        from transpile.frontends.onnx_original import run_original
+        return run_original(self.proto, list(arrays))
+
+
+def load(path: str | os.PathLike[str]) -> OnnxModel:
+    """Read and check a model file.
+
+    Raises:
+        SourceError: it cannot be read, is no ONNX model, or breaks the format's rules.
+        DependencyError: the package onnx is missing.
+    """
+    place = Path(path)
+    onnx_package()
+    try:
+        if place.stat().st_size > MAX_BYTES:
+            raise SourceError(f"{place} is larger than {MAX_BYTES} bytes",
+                              fix="store the weights as external data")
+        data = place.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{place} cannot be read", why=error.strerror or str(error)) from None
+    proto = parse(data, str(place))
+    load_external_data(proto, place.resolve().parent)
+    return OnnxModel(proto, place.name)
+
+
+def parse(data: bytes, what: str = "the model") -> Any:
+    """The message in `data`; SourceError if there is none."""
+    from google.protobuf.message import DecodeError
+    proto = onnx_package().ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except (DecodeError, RuntimeError, ValueError) as error:
+        raise SourceError(f"{what} is no ONNX model", why=str(error) or "it does not parse",
+                          fix="check that the file is complete") from None
+    if not proto.graph.node and not proto.graph.output:
+        raise SourceError(f"{what} is no ONNX model", why="it holds no graph",
+                          fix="check that the file is complete")
+    return proto
+
+
+def model_name(proto: Any, origin: str) -> str:
+    """The file's name without its suffix, else the graph's."""
+    text = Path(origin).stem if origin else proto.graph.name
+    return re.sub(r"\W+", "_", text).strip("_") or "model"
+
+
+def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
+                 values: Mapping[str, np.ndarray] | None = None, *, name: str = "",
+                 origin: str = "") -> Graph:
+    """The graph of an ONNX model.
+
+    Args:
+        inputs: types by input name that complete or override those that the model declares.
+        values: inputs that become constants.
+
+    Raises:
+        UnsupportedError: operators that cannot be compiled; all that are unknown at once.
+        ValueNeededError: a shape depends on the values of an input.
+        SourceError: the model is broken.
+    """
+    graph = proto.graph
+    opsets = opset_versions(proto)
+    functions = {(f.domain, f.name): f for f in proto.functions}
+    refuse_unsupported(proto, opsets, functions)
+    importer = Importer(opsets, functions)
+    types = input_types(proto, inputs or {}, set(values or {}))
+    env: dict[str, Value] = {n: Tracer(input_node(n, t)) for n, t in types.items()}
+    env.update({n: Known(np.asarray(v), n) for n, v in (values or {}).items()})
+    for info in graph.input:
+        importer.note(env.get(info.name), info.type.tensor_type.elem_type)
+    results = importer.run_graph(graph, env)
+    outputs = tuple((info.name, as_output(value, info.name))
+                    for info, value in zip(graph.output, results, strict=True))
+    if not outputs:
+        raise SourceError("the model has no outputs")
+    nodes = tuple(env[n].node for n in types)  # type: ignore[union-attr]
+    return Graph(name or model_name(proto, origin), nodes, outputs, origin or graph.name)
+
+
+def refuse_unsupported(proto: Any, opsets: Mapping[str, int], functions: Mapping[Any, Any]) -> None:
+    """UnsupportedError that lists every operator that cannot be compiled, with counts."""
+    from transpile.frontends.onnx_ops import REFUSED
+    nodes = [*proto.graph.node, *(n for f in proto.functions for n in f.node)]
+    counts, places = unsupported_operators(nodes, opsets, functions)
+    if not counts:
+        return
+    lines = []
+    for op, count in counts.most_common():
+        domain, _, short = op.rpartition(".")
+        reason = REFUSED.get((domain, short), "")
+        shown = ", ".join(places[op][:3]) + (", ..." if count > 3 else "")
+        lines.append(f"{op} ({count}: {shown})" + (f": {reason}" if reason else ""))
+    raise UnsupportedError(f"{len(counts)} operators of the model are not supported"
+                           if len(counts) > 1 else f"the operator {next(iter(counts))} is not "
+                           "supported", why="; ".join(lines),
+                           fix="transpile ops --frontend onnx lists those that are")
+
+
+def input_types(proto: Any, given: Mapping[str, TensorType], fixed: set[str]
+                ) -> dict[str, TensorType]:
+    """The type of each run-time input: what the caller says, else what the model declares."""
+    initial = {t.name for t in proto.graph.initializer}
+    wanted = [i for i in proto.graph.input if i.name not in initial and i.name not in fixed]
+    unknown = [n for n in given if n not in {i.name for i in wanted}]
+    if unknown:
+        raise SourceError(f"the model has no input called {unknown[0]!r}",
+                          fix=f"its inputs are {', '.join(i.name for i in wanted) or 'none'}")
+    return {i.name: _input_type(i, given.get(i.name)) for i in wanted}
+
+
+def _input_type(info: Any, given: TensorType | None) -> TensorType:
+    kind = info.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise UnsupportedError(f"the input {info.name!r} is no tensor but a "
+                               f"{(kind or 'value without a type').replace('_type', '')}")
+    tensor = info.type.tensor_type
+    dtype = inner_dtype(tensor.elem_type, f"the input {info.name!r}")
+    if given is not None:
+        return _completed(info, given, dtype)
+    if not tensor.HasField("shape"):
+        raise ShapeError(f"the rank of the input {info.name!r} is not known",
+                         fix=f"give its type: --input '{info.name}={dtype}[batch,3]'")
+    return TensorType(dtype, declared_shape(info))
+
+
+def _completed(info: Any, given: TensorType, dtype: str) -> TensorType:
+    tensor = info.type.tensor_type
+    if tensor.HasField("shape") and len(tensor.shape.dim) != given.rank:
+        raise ShapeError(f"the input {info.name!r} has {len(tensor.shape.dim)} dimensions, and "
+                         f"{given} is given")
+    if given.dtype != dtype:
+        raise ShapeError(f"the input {info.name!r} is {dtype}, and {given} is given")
+    return given
+
+
+def declared_shape(info: Any) -> tuple[Dim, ...]:
+    """The sizes that a model declares; a size without a value or a name gets one."""
+    return tuple(_dim(d, f"{info.name}_{k}") for k, d in
+                 enumerate(info.type.tensor_type.shape.dim))
+
+
+def _dim(size: Any, default: str) -> Dim:
+    if size.HasField("dim_value") and size.dim_value > 0:
+        return int(size.dim_value)
+    if size.HasField("dim_value") and size.dim_value == 0:
+        return 0
+    return dim(dim_identifier(size.dim_param or default))
+
+
+def dim_identifier(text: str) -> str:
+    """A dimension's name as an identifier: `batch size` is `batch_size`."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "n"
+    return f"n_{name}" if name[0].isdigit() else name
+
+
+def static_types(proto: Any, arrays: Mapping[str, np.ndarray]) -> dict[str, TensorType]:
+    """The types of arrays that are given to the model's inputs."""
+    elems = {i.name: i.type.tensor_type.elem_type for i in proto.graph.input}
+    return {n: TensorType(inner_dtype(elems[n], f"the input {n!r}"), a.shape)
+            for n, a in arrays.items() if n in elems}
