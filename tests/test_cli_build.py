@@ -96,9 +96,10 @@ def test_the_depfile_names_source_imports_and_data(folder: Path) -> None:
     assert "helper.py:\n" in empty
 
 
+@pytest.mark.parametrize("out", ["m.js", "m.html"])
 def test_the_cache_notices_weights_options_and_nothing_else(
-        folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    build = ("build", "model.py", "-o", "m.js", "--no-verify", "--cache")
+        folder: Path, capsys: pytest.CaptureFixture[str], out: str) -> None:
+    build = ("build", "model.py", "-o", out, "--no-verify", "--cache")
     assert run(*build) == 0
     capsys.readouterr()
     (folder / "unrelated.txt").write_text("x")

@@ -188,8 +188,7 @@ def _format_of(path: Path) -> str:
 def _carries(path: Path, digest: str) -> bool:
     """True if the file at `path` was built from the same."""
     try:
-        with path.open("rb") as file:
-            return digest.encode() in file.read(8192)
+        return digest.encode() in path.read_bytes()  # of a page, the header lies further down
     except OSError:
         return False
 

@@ -139,7 +139,7 @@ def read_module(path: Path) -> tuple[str, str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read", why=str(error)) from None
-    if "transpile" not in text[:4000]:
+    if "made by transpile" not in text:
         raise SourceError(f"{path} is not a module that transpile made",
                           fix="build one with transpile build")
     return runnable(text, _format(path, text))
