@@ -65,7 +65,7 @@ def _print_kernels(graph: Any, target: str) -> None:
                                  param_hint="--target")
     program = lower_graph(graph, target)
     for kernel in program.kernels:
-        click.echo(f"// {kernel.formula}  {kernel.where}\n{kernel}\n")
+        click.echo(f"{kernel}\n")
         click.echo(_printed(kernel, target) + "\n")
 
 
