@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from transpile.fuse import Group, fuse, is_alias, storage
-from transpile.ir.dims import Dim, names as dim_names, product
+from transpile.fuse import Group, fuse
+from transpile.ir.dims import Dim, product
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Expr
 from transpile.lower.formula import formula
 from transpile.lower.memory import Lifetime, align, plan
-from transpile.lower.nest import Nest, Operand, Panels, Values, build_nest
+from transpile.lower.nest import Nest, Operand, Values, build_nest
 from transpile.lower.loops import scheduled
 from transpile.lower.routine import RoutineContext
 from transpile.lower.rows import build_rows
 from transpile.lower.stmt import Argument, For, Kernel, Stmt
-from transpile.lower.walk import arithmetic, rename_buffers, statements
+from transpile.lower.storage import Storage, is_alias
+from transpile.lower.walk import arithmetic, dims_of, rename_buffers, statements
 from transpile.ops import registry
 from transpile.ops.contract import parse_equation
 from transpile.ops.registry import Routine
 from transpile.passes import Observer, run_pipeline
+from transpile.place import fill_border, place
 from transpile.program import Buffer, BufferKind, Call, Port, Program
 from transpile.targets import TARGETS, Target
 
@@ -41,7 +43,8 @@ def lower_optimised(graph: Graph, target: Target, observer: Observer | None = No
     graph, _ = run_pipeline(graph, observer, passes=target.passes)
     graph = with_unique_names(graph)
     groups = fuse(graph)
-    builder = _Builder(target, panels_of(groups, graph, target))
+    builder = _Builder(target, Storage(panels_of(groups, graph, target),
+                                       place(groups, graph)))
     for group in groups:
         builder.add(group)
     return _assemble(graph, target, builder)
@@ -79,7 +82,7 @@ def _described(node: Node) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """A call, the node that it stores, and those whose memory it reads.
+    """A call, the node in whose memory it stores, and those whose memory it reads.
 
     Attributes:
         at_load: True where it depends on weights alone, and so runs once.
@@ -96,21 +99,31 @@ class _Builder:
     """Collects kernels, one for each shape of computation, and the calls of them."""
 
     target: Target
-    panels: Panels
+    storage: Storage
     kernels: dict[Kernel, Kernel] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     prepared: set[Node] = field(default_factory=set)
 
     def add(self, group: Group) -> None:
-        kernel, nodes = build_kernel(group, self.target, self.panels)
+        root = self.storage.root
+        if all(i in self.storage.places and root(i) is root(group.output)
+               for i in group.output.inputs) and group.output.op == "concat":
+            return
+        kernel, nodes = build_kernel(group, self.target, self.storage)
         shape = anonymous(kernel)
         known = self.kernels.setdefault(shape, kernel)
-        args = tuple(storage(n).name for n in nodes) + (group.output.name,)
+        reads, output = tuple(map(root, nodes)), root(group.output)
+        args = tuple(n.name for n in (*reads, output))
         call = Call(known.name, args, group.output.name, kernel.formula, kernel.where)
-        reads = tuple(storage(n) for n in nodes)
-        if all(n.is_constant or n in self.prepared for n in reads):
-            self.prepared.add(group.output)
-        self.steps.append(Step(call, group.output, reads, group.output in self.prepared))
+        at_load = not output.type.names and output is group.output and all(
+            n.is_constant or n in self.prepared for n in reads) and not self._is_filled(group)
+        if at_load:
+            self.prepared.add(output)
+        self.steps.append(Step(call, output, reads, at_load))
+
+    def _is_filled(self, group: Group) -> bool:
+        """True for a pad whose inside another call stores."""
+        return group.output.op == "pad" and group.output.inputs[0] in self.storage.places
 
 
 def anonymous(kernel: Kernel) -> Kernel:
@@ -120,7 +133,7 @@ def anonymous(kernel: Kernel) -> Kernel:
     return replace(kernel, name="", args=args, body=rename_buffers(kernel.body, change))
 
 
-def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> Panels:
+def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> dict[Node, int]:
     """The weights that only contractions read, by columns: those are stored in panels."""
     result: dict[Node, int] = {}
     anchors = [g.anchor for g in groups if g.anchor is not None]
@@ -155,16 +168,17 @@ def columns_operand(node: Node) -> Node | None:
     return node.inputs[1] if ends else None
 
 
-def build_kernel(group: Group, target: Target, panels: Panels
+def build_kernel(group: Group, target: Target, storage: Storage
                  ) -> tuple[Kernel, tuple[Node, ...]]:
     """One group's kernel, and the nodes that its arguments stand for, the output left out."""
     output = group.output
     names = _ArgNames()
-    out = Argument(names.fresh("out"), output.dtype, output.type.size, written=True)
-    values = Values(frozenset(group.members), names, panels)
+    size = storage.root(output).type.size
+    out = Argument(names.fresh("out"), output.dtype, size, written=True)
+    values = Values(frozenset(group.members), names, storage)
     body, flops = _statements(group, target, values, out)
     args = (*values.args.values(), out)
-    kernel = Kernel(output.name, args, _dims(args, body), body,
+    kernel = Kernel(output.name, args, tuple(sorted(dims_of(body))), body,
                     f"{output.name} = {formula(output, group.members)}",
                     str(replace(output.where, part_of="")), flops)
     return kernel, tuple(values.args)
@@ -185,12 +199,16 @@ class _ArgNames:
         return name
 
     def __call__(self, node: Node) -> str:
-        return self.fresh(storage(node).name.split(".")[-1] or "x")
+        while is_alias(node):
+            node = node.inputs[0]
+        return self.fresh(node.name.split(".")[-1] or "x")
 
 
 def _statements(group: Group, target: Target, values: Values, out: Argument
                 ) -> tuple[tuple[Stmt, ...], Dim]:
     output = group.output
+    if output.op == "pad" and output.inputs[0] in values.storage.places:
+        return fill_border(output, values.storage, out), 0
     if group.kind == "rows":
         body = build_rows(output, frozenset(group.members), values, out)
         return body, _count(body)
@@ -204,7 +222,8 @@ def _statements(group: Group, target: Target, values: Values, out: Argument
         def epilogue(index: Sequence[Dim], value: Expr) -> Expr:
             values.bound[anchor] = lambda _: value
             return values.at(output, tuple(index))
-        context = RoutineContext(out, anchor.type, lambda i: values.offset(output, i), epilogue)
+        context = RoutineContext(out, anchor.type, lambda i: values.storage.offset(output, i),
+                                 epilogue)
         body = form.build(context, *operands, **anchor.attrs)
         return body, _count(body)
     nest = build_nest(output, group.anchor, values, out)
@@ -234,32 +253,26 @@ def _values(stmt: Stmt) -> Sequence[object]:
     return [] if value is None else [value]
 
 
-def _dims(args: Sequence[Argument], body: Sequence[Stmt]) -> tuple[str, ...]:
-    from transpile.lower.walk import dims_of
-    found = {n for a in args for n in dim_names(a.size)} & dims_of(body)
-    return tuple(sorted(found | dims_of(body)))
-
-
 def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
     constants = _used_constants(graph, builder)
     buffers, weight_bytes = _fixed_buffers(constants, "weight", 0)
     prepared = [s for s in builder.steps if s.at_load]
     made, persistent = _fixed_buffers([s.output for s in prepared], "prepared", weight_bytes)
     run = [s for s in builder.steps if not s.at_load]
-    lifetimes = _lifetimes(graph, run)
+    lifetimes = _lifetimes(graph, run, builder.storage)
     offsets, memory = plan([lf for lf, _, _ in lifetimes], persistent)
     planned = [Buffer(lf.name, node.type, kind, offsets[lf.name])
                for lf, node, kind in lifetimes]
     return Program(
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
-        tuple(Port(name, n.type, storage(n).name) for name, n in graph.outputs),
-        graph.dim_names, (*buffers, *made, *planned), {n.name: stored(n, builder.panels) for n in constants},
+        tuple(Port(name, n.type, builder.storage.root(n).name) for name, n in graph.outputs),
+        graph.dim_names, (*buffers, *made, *planned), {n.name: stored(n, builder.storage.panels) for n in constants},
         tuple(builder.kernels.values()), tuple(s.call for s in run), weight_bytes, memory, graph,
         tuple(s.call for s in prepared), persistent - weight_bytes)
 
 
-def stored(node: Node, panels: Panels) -> np.ndarray:
+def stored(node: Node, panels: Mapping[Node, int]) -> np.ndarray:
     """A constant's values in the order in which they lie in memory."""
     value, width = node.value, panels.get(node)
     if not width:
@@ -271,7 +284,7 @@ def stored(node: Node, panels: Panels) -> np.ndarray:
 
 def _used_constants(graph: Graph, builder: _Builder) -> list[Node]:
     read = {n: None for step in builder.steps for n in step.reads}
-    read.update({storage(n): None for _, n in graph.outputs})
+    read.update({builder.storage.root(n): None for _, n in graph.outputs})
     return [n for n in read if n.is_constant]
 
 
@@ -291,19 +304,21 @@ def nbytes(type_: TensorType) -> Dim:
     return type_.size * ITEM_BYTES[type_.dtype]
 
 
-def _lifetimes(graph: Graph, run: Sequence[Step]
+def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage
                ) -> list[tuple[Lifetime, Node, BufferKind]]:
     last: dict[Node, int] = {}
     for position, step in enumerate(run):
         last.update(dict.fromkeys(step.reads, position))
-    outputs = {storage(n) for _, n in graph.outputs}
+    outputs = {storage.root(n) for _, n in graph.outputs}
     last.update(dict.fromkeys(outputs, len(run)))
     result: list[tuple[Lifetime, Node, BufferKind]] = [
         (Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n, "input")
         for n in graph.inputs]
+    first: dict[Node, int] = {}
     for position, step in enumerate(run):
-        node = step.output
-        result.append((Lifetime(node.name, nbytes(node.type), position,
-                                last.get(node, position)), node,
+        first.setdefault(step.output, position)
+        last[step.output] = max(last.get(step.output, 0), position)
+    for node, position in first.items():
+        result.append((Lifetime(node.name, nbytes(node.type), position, last[node]), node,
                        "output" if node in outputs else "temp"))
     return result

@@ -18,6 +18,7 @@ from transpile.lower.nest import Values
 from transpile.lower.rows import NotRows, build_rows, is_row_reduction, row_shape
 from transpile.lower.scalar import SCALARS
 from transpile.lower.stmt import Argument
+from transpile.lower.storage import Storage, is_alias
 from transpile.ops import registry
 from transpile.ops.registry import Form, Pointwise, Reduction, Routine
 
@@ -53,18 +54,6 @@ class Group:
         for node in self.members:
             found.update({i: None for i in node.inputs if i not in self.members})
         return tuple(found)
-
-
-def is_alias(node: Node) -> bool:
-    """True for a node that is its operand's memory under another shape."""
-    return node.op == "reshape"
-
-
-def storage(node: Node) -> Node:
-    """The node in whose memory `node` lies."""
-    while is_alias(node):
-        node = node.inputs[0]
-    return node
 
 
 def form_of(node: Node) -> Form:
@@ -146,8 +135,7 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     if isinstance(form, Reduction):
         return _joins_as_anchor(group, node, users)
     assert isinstance(form, Pointwise)
-    if is_alias(node) and not isinstance(form_of(storage(node)) if not is_stored_elsewhere(
-            storage(node)) else None, Pointwise):
+    if is_alias(node) and not _is_computed(Storage().root(node)):
         return False
     if group.anchor is not None and any(u not in group.epilogue for u in users):
         return (_joins_prologue(group, node, users)
@@ -158,6 +146,11 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
             u in group.epilogue for u in users):
         group.epilogue.add(node)
     return True
+
+
+def _is_computed(node: Node) -> bool:
+    """True for an elementwise or view operator: it can be computed wherever it is read."""
+    return not is_stored_elsewhere(node) and isinstance(form_of(node), Pointwise)
 
 
 def _same_work(node: Node, users: Iterable[Node]) -> bool:

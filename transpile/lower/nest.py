@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from transpile.ir.dims import (
-    Axis, Dim, Opaque, Poly, atom, atoms, axis, floordiv, mod, product, rebuild, substitute,
+    Axis,
+    Dim,
+    Opaque,
+    Poly,
+    atom,
+    atoms,
+    axis,
+    floordiv,
+    mod,
+    product,
+    rebuild,
+    substitute,
 )
 from transpile.ir.graph import Node
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, map_expr
 from transpile.lower.stmt import Argument
+from transpile.lower.storage import Storage
 from transpile.ops import registry
 from transpile.ops.registry import Pointwise, Reduction
 
@@ -88,14 +99,6 @@ def substitute_expr(expr: Expr, values: Mapping[str, Dim]) -> Expr:
     return map_index(expr, lambda d: substitute(d, values))
 
 
-def linear(index: Sequence[Dim], shape: Sequence[Dim]) -> Dim:
-    """The row-major offset of an index."""
-    total: Dim = 0
-    for i, size in zip(index, shape, strict=True):
-        total = total * size + i
-    return total
-
-
 class Operand:
     """An accessor: a node's type and its value at an index, inside one group."""
 
@@ -110,20 +113,6 @@ class Operand:
         return self.values.at(self.node, index)
 
 
-Panels = Mapping[Node, int]
-"""Matrices that lie in panels of columns, and how many columns a panel has.
-
-`[..., N]` in panels of `P` is stored as `[N/P, ..., P]`: a product reads it front to back.
-"""
-
-
-def panel_offset(index: Sequence[Dim], shape: Sequence[Dim], width: int) -> Dim:
-    """The offset of an index in a matrix that lies in panels of `width` columns."""
-    rows = product(shape[:-1])
-    panel, col = floordiv(index[-1], width), mod(index[-1], width)
-    return (panel * rows + linear(index[:-1], shape[:-1])) * width + col
-
-
 class Values:
     """Scalar expressions of nodes at indices: members are computed, all others are loaded.
 
@@ -133,8 +122,8 @@ class Values:
     """
 
     def __init__(self, members: frozenset[Node], arg_name: Callable[[Node], str],
-                 panels: Panels = MappingProxyType({})) -> None:
-        self.members, self.arg_name, self.panels = members, arg_name, panels
+                 storage: Storage = Storage()) -> None:
+        self.members, self.arg_name, self.storage = members, arg_name, storage
         self.bound: dict[Node, Callable[[tuple[Dim, ...]], Expr]] = {}
         self.args: dict[Node, Argument] = {}
 
@@ -147,20 +136,15 @@ class Values:
             return form.at(index, *self.operands(node), **node.attrs)
         if node.is_constant and node.type.size == 1:
             return Const(node.value.reshape(-1)[0].item(), node.dtype)
-        return Load(self.argument(node).name, self.offset(node, index), node.dtype)
-
-    def offset(self, node: Node, index: Sequence[Dim]) -> Dim:
-        """Where an element of `node` lies in its buffer."""
-        if node in self.panels:
-            return panel_offset(index, node.shape, self.panels[node])
-        return linear(index, node.shape)
+        return Load(self.argument(node).name, self.storage.offset(node, index), node.dtype)
 
     def operands(self, node: Node) -> list[Operand]:
         return [Operand(self, n) for n in node.inputs]
 
     def argument(self, node: Node) -> Argument:
         if node not in self.args:
-            self.args[node] = Argument(self.arg_name(node), node.dtype, node.type.size)
+            size = self.storage.root(node).type.size
+            self.args[node] = Argument(self.arg_name(node), node.dtype, size)
         return self.args[node]
 
     def reduction_body(self, node: Node, index: tuple[Dim, ...], reds: Sequence[Dim]) -> Expr:
@@ -197,9 +181,10 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument)
         body = values.reduction_body(anchor, index, red_index)
         values.bound[anchor] = lambda _: replace(RESULT, dtype=anchor.dtype)
     epilogue = values.at(output, index)
-    nest = Nest(axes, reds, combine, body, epilogue, out, values.offset(output, index),
+    nest = Nest(axes, reds, combine, body, epilogue, out, values.storage.offset(output, index),
                 tuple(values.args.values()))
-    width = next((values.panels[n] for n in values.args if n in values.panels), 0)
+    panels = values.storage.panels
+    width = next((panels[n] for n in values.args if n in panels), 0)
     if width and anchor is not None:
         nest = split_last_axis(nest, width)
     return flatten(nest if reds or combine.startswith("arg") else without_reduction(nest))

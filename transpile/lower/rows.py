@@ -16,7 +16,7 @@ from transpile.ir.graph import Node, topological
 from transpile.lower.expr import Expr, Load, Local
 from transpile.lower.loops import combine_expr, identity
 from transpile.lower.merge import merge_loops
-from transpile.lower.nest import Values, linear
+from transpile.lower.nest import Values
 from transpile.lower.scalar import SCALARS
 from transpile.lower.share import share
 from transpile.lower.stmt import Argument, Assign, Declare, For, Let, Stmt, Store
@@ -132,11 +132,13 @@ class RowBuilder:
         index = (*self.row_index, *self.col_index)
         value = self.values.at(node, index)
         self.values.bound[node] = lambda _: Local("kept")
-        return [Let("kept", value), Store(self.out.name, linear(index, node.shape),
-                                          Local("kept"))]
+        return [Let("kept", value), Store(self.out.name, self._offset(index), Local("kept"))]
 
     def _load_kept(self, node: Node) -> None:
-        self.values.bound[node] = lambda index: Load(self.out.name, linear(index, node.shape))
+        self.values.bound[node] = lambda index: Load(self.out.name, self._offset(index))
+
+    def _offset(self, index: tuple[Dim, ...]) -> Dim:
+        return self.values.storage.offset(self.output, index)
 
     def _bind_row_value(self, node: Node, local: Local) -> None:
         expected = self._own_index(node)
@@ -165,7 +167,7 @@ class RowBuilder:
         if len(index) != self.output.type.rank:
             raise NotRows
         value = self.values.at(self.output, index)
-        store = Store(self.out.name, linear(index, self.output.shape), value)
+        store = Store(self.out.name, self._offset(index), value)
         if not full:
             return list(share([store]))
         return list(self._wrap(self.col_axes, share([store])))

@@ -8,6 +8,9 @@ from transpile.ops.registry import make
 LEAST_CHANNELS = 4
 """With fewer input channels the transforms cost more than they save."""
 
+LEAST_WORK = 2**20
+"""Multiply-adds per image below which the code of the transforms outweighs the time saved."""
+
 
 def winograd(graph: Graph) -> Graph:
     """3x3 stride-1 convolutions by Winograd's minimal filtering, weights transformed at load."""
@@ -28,7 +31,7 @@ def _rule(node: Node) -> Node | None:
     image, weight = node.inputs
     _, height, width, _ = node.shape
     tile = tile_for(height, width)
-    if not tile:
+    if not tile or height * width * weight.type.size < LEAST_WORK:
         return None
     where = node.where
     beyond = (-height % tile, -width % tile)
