@@ -65,7 +65,7 @@ def scheduled(nest: Nest, tile: Tile = Tile()) -> tuple[Stmt, ...]:
 def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, ...]
            ) -> tuple[Stmt, ...]:
     if not axes:
-        return _leaf(nest, tile, points)
+        return leaf(nest, tile, points)
     first, rest = axes[0], axes[1:]
     factor = tile.factor(first)
     if factor == 1:
@@ -86,7 +86,7 @@ def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, 
     return tuple(result)
 
 
-def _leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:
+def leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:
     """One body: accumulators for each point, the reduction, and the stores."""
     if not nest.combine:
         return share([_store(nest, p, RESULT) for p in points])
