@@ -13,14 +13,14 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Expr
 from transpile.lower.formula import formula
+from transpile.lower.loops import scheduled
 from transpile.lower.memory import Lifetime, align, plan
 from transpile.lower.nest import Nest, Operand, Values, build_nest
-from transpile.lower.loops import scheduled
 from transpile.lower.routine import RoutineContext
 from transpile.lower.rows import build_rows
 from transpile.lower.stmt import Argument, For, Kernel, Stmt
 from transpile.lower.storage import Storage, is_alias
-from transpile.lower.walk import arithmetic, dims_of, rename_buffers, statements
+from transpile.lower.walk import arithmetic, dims_of, own_exprs, rename_buffers, statements
 from transpile.ops import registry
 from transpile.ops.contract import parse_equation
 from transpile.ops.registry import Routine
@@ -243,14 +243,9 @@ def _count(body: Sequence[Stmt]) -> Dim:
         if isinstance(stmt, For):
             total = total + (stmt.stop - stmt.start) * _count(stmt.body)
         else:
-            total = total + sum(arithmetic(e) for s in statements([stmt])
-                                for e in _values(s))
+            inside: Dim = sum(arithmetic(e) for s in statements([stmt]) for e in own_exprs(s))
+            total = total + inside
     return total
-
-
-def _values(stmt: Stmt) -> Sequence[object]:
-    value = getattr(stmt, "value", None)
-    return [] if value is None else [value]
 
 
 def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
@@ -267,7 +262,8 @@ def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
         tuple(Port(name, n.type, builder.storage.root(n).name) for name, n in graph.outputs),
-        graph.dim_names, (*buffers, *made, *planned), {n.name: stored(n, builder.storage.panels) for n in constants},
+        graph.dim_names, (*buffers, *made, *planned),
+        {n.name: stored(n, builder.storage.panels) for n in constants},
         tuple(builder.kernels.values()), tuple(s.call for s in run), weight_bytes, memory, graph,
         tuple(s.call for s in prepared), persistent - weight_bytes)
 

@@ -15,10 +15,10 @@ from typing import Literal
 from transpile.ir.dims import Dim
 from transpile.ir.graph import Graph, Node
 from transpile.lower.nest import Values
-from transpile.lower.rows import NotRows, build_rows, is_row_reduction, row_shape
+from transpile.lower.rows import NotRowsError, build_rows, is_row_reduction, row_shape
 from transpile.lower.scalar import SCALARS
 from transpile.lower.stmt import Argument
-from transpile.lower.storage import Storage, is_alias
+from transpile.lower.storage import ROW_MAJOR, is_alias
 from transpile.ops import registry
 from transpile.ops.registry import Form, Pointwise, Reduction, Routine
 
@@ -90,7 +90,7 @@ def is_rows(group: Group) -> bool:
     out = Argument("out", group.output.dtype, group.output.type.size, written=True)
     try:
         build_rows(group.output, frozenset(group.members), values, out)
-    except NotRows:
+    except NotRowsError:
         return False
     return True
 
@@ -135,7 +135,7 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     if isinstance(form, Reduction):
         return _joins_as_anchor(group, node, users)
     assert isinstance(form, Pointwise)
-    if is_alias(node) and not _is_computed(Storage().root(node)):
+    if is_alias(node) and not _is_computed(ROW_MAJOR.root(node)):
         return False
     if group.anchor is not None and any(u not in group.epilogue for u in users):
         return (_joins_prologue(group, node, users)
@@ -186,7 +186,8 @@ def _could_be_rows(group: Group, node: Node) -> bool:
 def _turn_into_rows(group: Group, node: Node) -> bool:
     """Make the group a row kernel if `node` and the anchor so far fit one row."""
     reductions = [n for n in (group.anchor, node) if n is not None and is_row_reduction(n)]
-    if not group.may_be_rows or not reductions or (group.anchor is not None and not is_row_reduction(group.anchor)):
+    if not group.may_be_rows or not reductions or (
+            group.anchor is not None and not is_row_reduction(group.anchor)):
         return False
     rows, cols = row_shape(reductions[0])
     shapes = _row_shapes(rows, cols)
@@ -247,4 +248,4 @@ def _joins_prologue(group: Group, node: Node, users: Iterable[Node]) -> bool:
         return form.kind == "view" and node.op in ("transpose", "slice", "broadcast_to")
     if "window" in group.anchor.attrs:
         return False
-    return form.kind in ("map", "view") and not node.op == "pad"
+    return form.kind in ("map", "view") and node.op != "pad"

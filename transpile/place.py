@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transpile.fuse import Group
-from transpile.ir.dims import Dim, axis, Axis, nonnegative
+from transpile.ir.dims import Axis, Dim, axis, nonnegative
 from transpile.ir.graph import Graph, Node
 from transpile.lower.expr import Const
 from transpile.lower.routine import loops

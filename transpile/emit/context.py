@@ -117,7 +117,9 @@ class Context:
         """Sizes, views, and the table of buffers."""
         program = self.program
         views = views_needed(program, base64=bool(program.weights) and not is_literal(program))
-        smallest = evaluate(program.memory, dict.fromkeys(program.dims, 1))
+        # A size such as `length - 4` is negative where the name is 1; the weights need room.
+        smallest = max(evaluate(program.memory, dict.fromkeys(program.dims, 1)),
+                       program.persistent_bytes)
         return {"memory": self.js(program.memory), "memory_text": comment_text(str(program.memory)),
                 "memory_rows": [comment_text(r) for r in memory_table(program)],
                 "heap_views": ", ".join(f"{v}: new {ARRAYS[v]}(buffer)" for v in views),

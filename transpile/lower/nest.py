@@ -16,9 +16,6 @@ from transpile.ir.dims import (
     atom,
     atoms,
     axis,
-    floordiv,
-    mod,
-    product,
     rebuild,
     substitute,
 )
@@ -26,7 +23,7 @@ from transpile.ir.graph import Node
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, map_expr
 from transpile.lower.stmt import Argument
-from transpile.lower.storage import Storage
+from transpile.lower.storage import ROW_MAJOR, Storage
 from transpile.ops import registry
 from transpile.ops.registry import Pointwise, Reduction
 
@@ -122,7 +119,7 @@ class Values:
     """
 
     def __init__(self, members: frozenset[Node], arg_name: Callable[[Node], str],
-                 storage: Storage = Storage()) -> None:
+                 storage: Storage = ROW_MAJOR) -> None:
         self.members, self.arg_name, self.storage = members, arg_name, storage
         self.bound: dict[Node, Callable[[tuple[Dim, ...]], Expr]] = {}
         self.args: dict[Node, Argument] = {}

@@ -27,7 +27,7 @@ DEAR = 20
 """An expression of this cost is kept rather than computed again in a later stage."""
 
 
-class NotRows(Exception):
+class NotRowsError(Exception):
     """The group does not have the form of a row kernel."""
 
 
@@ -119,7 +119,7 @@ class RowBuilder:
             form = registry.get(node.op).form
             assert isinstance(form, Reduction)
             if row_shape(node)[1] != self.cols:
-                raise NotRows
+                raise NotRowsError
             value = self.values.reduction_body(node, self._own_index(node), self.col_index)
             local = Local(self._local_name(node), value.dtype)
             result.append(Declare(local.name, identity(form.combine, value.dtype)))
@@ -145,7 +145,7 @@ class RowBuilder:
 
         def value(index: tuple[Dim, ...]) -> Expr:
             if index != expected:
-                raise NotRows
+                raise NotRowsError
             return local
         self.values.bound[node] = value
 
@@ -165,7 +165,7 @@ class RowBuilder:
             self.output.type.rank == len(self.row_index) + len(self.col_index))
         index = (*self.row_index, *self.col_index) if full else self._own_index(self.output)
         if len(index) != self.output.type.rank:
-            raise NotRows
+            raise NotRowsError
         value = self.values.at(self.output, index)
         store = Store(self.out.name, self._offset(index), value)
         if not full:
@@ -196,7 +196,7 @@ def cost_of(node: Node, members: frozenset[Node], known: Sequence[Node]) -> int:
 
 def build_rows(output: Node, members: frozenset[Node], values: Values, out: Argument
                ) -> tuple[Stmt, ...]:
-    """The statements of a row kernel; NotRows if the group has another form."""
+    """The statements of a row kernel; NotRowsError if the group has another form."""
     try:
         return RowBuilder(output, members, values, out).build()
     except AssertionError as error:

@@ -7,7 +7,7 @@ from transpile.lower.expr import Call, Const, Expr, Index, map_expr
 
 COMPARE = {"less": (1, 0, 1), "less_equal": (1, 0, 0), "greater": (0, 1, 1),
            "greater_equal": (0, 1, 0)}
-"""Comparisons as `sides[b] - sides[a] - strict >= 0`: which side is larger, and whether strictly."""
+"""Comparisons as `sides[larger] - sides[smaller] - strict >= 0`."""
 
 
 def simplify(expr: Expr) -> Expr:

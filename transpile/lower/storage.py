@@ -55,6 +55,10 @@ class Storage:
         return linear(index, node.shape)
 
 
+ROW_MAJOR = Storage()
+"""Every value in a buffer of its own, row by row."""
+
+
 def is_alias(node: Node) -> bool:
     """True for a node that is its operand's memory under another shape."""
     return node.op == "reshape"

@@ -63,7 +63,7 @@ def transform(matrix: Matrix, size: int, cell: Cell) -> tuple[list[Stmt], list[l
     return body, [[_dot(row, values) for row in matrix] for values in half]
 
 
-def _tile_loops(context: RoutineContext, shape: tuple[Dim, Dim, Dim], channels: Dim
+def _tile_loops(shape: tuple[Dim, Dim, Dim], channels: Dim
                 ) -> tuple[list[Axis], Dim, Dim, Dim, Dim]:
     batch, rows, cols = shape
     axes = [Axis("n", batch), Axis("y", rows), Axis("x", cols), Axis("c", channels)]
@@ -74,7 +74,7 @@ def _tile_loops(context: RoutineContext, shape: tuple[Dim, Dim, Dim], channels: 
 def build_winograd_input(context: RoutineContext, x: Accessor, *, tile: int) -> tuple[Stmt, ...]:
     """Every (tile+2)^2 window of the image, transformed, one channel at a time."""
     shape = tiles(x.type.shape, tile)
-    axes, n, row, col, c = _tile_loops(context, shape, x.type.shape[3])
+    axes, n, row, col, c = _tile_loops(shape, x.type.shape[3])
     number = (n * shape[1] + row) * shape[2] + col
     size = tile + 2
     body, cells = transform(matrices(tile)[0], size,
@@ -100,7 +100,7 @@ def build_winograd_output(context: RoutineContext, m: Accessor, *, tile: int,
     """Every tile of products transformed back; what lies beyond the image is left out."""
     batch, height, width, channels = shape
     grid = (batch, -(-height // tile), -(-width // tile))
-    axes, n, row, col, c = _tile_loops(context, grid, channels)
+    axes, n, row, col, c = _tile_loops(grid, channels)
     number = (n * grid[1] + row) * grid[2] + col
     size = tile + 2
     body, cells = transform(matrices(tile)[2], size, lambda i, j: m(i * size + j, number, c))

@@ -43,8 +43,9 @@ def matrices(tile: int) -> tuple[Matrix, Matrix, Matrix]:
     inputs[n - 1] = np.poly(points)[::-1]
     weights[n - 1, 2] = 1
     outputs = np.array([[p**i for p in points] + [float(i == tile - 1)] for i in range(tile)])
-    return tuple(tuple(tuple(float(v) for v in row) for row in m.round(12))  # type: ignore
-                 for m in (inputs, weights, outputs))
+    def frozen(matrix: np.ndarray) -> Matrix:
+        return tuple(tuple(float(v) for v in row) for row in matrix.round(12))
+    return frozen(inputs), frozen(weights), frozen(outputs)
 
 
 def tiles(shape: tuple[Dim, ...], tile: int) -> tuple[Dim, Dim, Dim]:
@@ -66,7 +67,7 @@ def winograd_input(x: np.ndarray, tile: int) -> np.ndarray:
     """Tiles of a padded image, transformed: [N, H, W, C] to [points, tiles, C]."""
     matrix, n = np.array(matrices(tile)[0]), tile + 2
     windows = np.lib.stride_tricks.sliding_window_view(x, (n, n), (1, 2))[:, ::tile, ::tile]
-    result = np.einsum("ia,jb,nyxcab->ijnyxc", matrix, matrix, windows)
+    result: np.ndarray = np.einsum("ia,jb,nyxcab->ijnyxc", matrix, matrix, windows)
     return result.reshape(n * n, -1, x.shape[3]).astype(x.dtype)
 
 
@@ -79,7 +80,7 @@ def _infer_weight(w: TensorType, tile: int) -> TensorType:
 def winograd_weight(w: np.ndarray, tile: int) -> np.ndarray:
     """Weights [3, 3, C, O], transformed: [points, C, O]."""
     matrix = np.array(matrices(tile)[1])
-    result = np.einsum("ia,jb,abco->ijco", matrix, matrix, w)
+    result: np.ndarray = np.einsum("ia,jb,abco->ijco", matrix, matrix, w)
     return result.reshape(-1, *w.shape[2:]).astype(w.dtype)
 
 
@@ -98,11 +99,13 @@ def winograd_output(m: np.ndarray, tile: int, shape: tuple[int, ...]) -> np.ndar
     return np.ascontiguousarray(result[:, :height, :width]).astype(m.dtype)
 
 
-register(Op("winograd_input", _infer_input, winograd_input, routine("build_winograd_input", module="winograd"), (
-    sample("float32[1,6,6,3]", tile=4), sample("float32[2,10,6,1]", tile=4),
-    sample("float32[2,4,8,5]", tile=2))))
-register(Op("winograd_weight", _infer_weight, winograd_weight, routine("build_winograd_weight", module="winograd"), (
-    sample("float32[3,3,2,3]", tile=4), sample("float32[3,3,1,5]", tile=2))))
+register(Op("winograd_input", _infer_input, winograd_input,
+            routine("build_winograd_input", module="winograd"), (
+                sample("float32[1,6,6,3]", tile=4), sample("float32[2,10,6,1]", tile=4),
+                sample("float32[2,4,8,5]", tile=2))))
+register(Op("winograd_weight", _infer_weight, winograd_weight,
+            routine("build_winograd_weight", module="winograd"), (
+                sample("float32[3,3,2,3]", tile=4), sample("float32[3,3,1,5]", tile=2))))
 register(Op("winograd_output", _infer_output, winograd_output,
             routine("build_winograd_output", module="winograd", epilogue=True), (
                 sample("float32[36,2,3]", tile=4, shape=(1, 4, 8, 3)),

@@ -12,6 +12,11 @@ from transpile.lower.stmt import Kernel
 from transpile.passes.manager import Pass
 
 
+def row_major(_columns: Dim) -> int:
+    """No panels: columns lie as they are."""
+    return 1
+
+
 @dataclass(frozen=True)
 class Target:
     """One kind of code that transpile emits.
@@ -32,6 +37,6 @@ class Target:
     schedule: Callable[[Nest], Tile]
     print_kernel: Callable[[Kernel, str], str]
     passes: tuple[Pass, ...] = ()
-    panel: Callable[[Dim], int] = lambda columns: 1
+    panel: Callable[[Dim], int] = row_major
     assemble: Callable[[Sequence[Kernel]], bytes] | None = None
     runs_in: str = "node"

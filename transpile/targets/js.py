@@ -247,5 +247,6 @@ def panel(columns: Dim) -> int:
     return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
 
 
-JS = Target("js", "js", schedule, print_kernel, panel=panel, passes=(Pass("winograd", winograd, once=True),))
+JS = Target("js", "js", schedule, print_kernel, panel=panel,
+            passes=(Pass("winograd", winograd, once=True),))
 
