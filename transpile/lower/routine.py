@@ -100,14 +100,17 @@ def build_sort(context: RoutineContext, x: Accessor, *, axis: int, descending: b
 
 
 def _order(rival: Expr, value: Expr, descending: bool) -> tuple[Expr, Expr]:
-    """Whether a rival comes before a value, and whether they tie; NaN comes last, as in NumPy."""
+    """Whether a rival comes before a value, and whether they tie.
+
+    NaN is the largest of all, as in NumPy and PyTorch.
+    """
     before = call("greater" if descending else "less", rival, value)
     same = call("equal", rival, value)
     if value.dtype != "float32":
         return before, same
     value_nan, rival_nan = call("isnan", value), call("isnan", rival)
-    return (call("logical_or", before, call("logical_and", value_nan,
-                                            call("logical_not", rival_nan))),
+    largest, other = (rival_nan, value_nan) if descending else (value_nan, rival_nan)
+    return (call("logical_or", before, call("logical_and", largest, call("logical_not", other))),
             call("logical_or", same, call("logical_and", value_nan, rival_nan)))
 
 
