@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transpile.errors import SourceError, UnsupportedError, VerificationError
+from transpile.frontends.foreign import adopt
 from transpile.report import Progress
 from transpile.stages import Stages, make_module, request
 
@@ -51,7 +52,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
     """Compile `model` in memory, without running it.
 
     Args:
-        model: a `transpile.model`, or a function or object whose `inputs` are given.
+        model: a `transpile.model`, a function or object whose `inputs` are given, or a model of
+            PyTorch, Keras, scikit-learn or ONNX.
         inputs: see `trace`.
         targets: default: all there are.
         weights: how they are stored; only "float32" so far.
@@ -67,6 +69,7 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
     """
     stages = Stages(progress)
     with stages("trace"):
+        model = adopt(model)
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
                     minify=minify, labels=labels)
@@ -107,6 +110,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
     if not path.parent.is_dir():
         raise SourceError(f"{path} cannot be written", why=f"there is no folder {path.parent}")
     with stages("trace"):
+        model = adopt(model)
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name,
                     format=format or _format_of(path), minify=minify, labels=labels)
@@ -173,6 +177,7 @@ def content_hash(model: Any, inputs: Mapping[str, Any] | None = None, **options:
 
     It covers the traced graph, the weights, the options of `compile`, and transpile's version.
     """
+    model = adopt(model)
     return request(trace(model, inputs), model, **options).content_hash
 
 

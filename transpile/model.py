@@ -181,6 +181,8 @@ def trace(model: Any, inputs: Mapping[str, Any] | None = None, name: str | None 
         TraceError: inputs do not match the parameters, or something cannot be traced.
         ShapeError: operands of some operation do not fit.
     """
-    wrapped = model if isinstance(model, Model) else Model(model, {})
+    from transpile.frontends.foreign import adopt
+    known = adopt(model)
+    wrapped = known if isinstance(known, Model) else Model(known, {})
     graph = wrapped.trace(inputs)
     return replace(graph, name=name) if name else graph

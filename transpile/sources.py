@@ -1,4 +1,4 @@
-"""`SOURCE` on the command line: a Python file or module and a name in it."""
+"""`SOURCE` on the command line: a model file, or a Python file or module and a name in it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from types import ModuleType
 from typing import Any
 
 from transpile.errors import SourceError
+from transpile.frontends.foreign import FILES, front_end_of, load
 
-FOREIGN = {
-    ".onnx": "ONNX", ".keras": "Keras", ".h5": "Keras", ".hdf5": "Keras", ".pt2": "PyTorch",
-    ".pt": "PyTorch", ".pth": "PyTorch", ".tflite": "TensorFlow Lite", ".joblib": "scikit-learn",
-    ".pkl": "scikit-learn", ".safetensors": "safetensors",
+UNREADABLE = {
+    ".tflite": "TensorFlow Lite", ".joblib": "scikit-learn", ".pkl": "pickle",
+    ".safetensors": "safetensors",
 }
-"""Model files that have no front end: the name of their format by suffix."""
+"""Model files without a front end: the name of their format by suffix."""
 
 _MISSING = object()
 
 
 def resolve(source: str) -> Any:
-    """The object that `file.py:name` or `package.module:name` means.
+    """The object that `file.py:name`, `package.module:name` or a model file means.
 
     The name may be left out where the file holds exactly one model.
 
@@ -35,11 +35,12 @@ def resolve(source: str) -> Any:
     """
     place, name = _split(source)
     suffix = Path(place).suffix.lower()
-    if suffix in FOREIGN:
-        raise SourceError(f"{place}: {FOREIGN[suffix]} files cannot be read yet",
-                          why="the only front end is for NumPy functions in Python",
-                          fix="write the model as a function with @transpile.model and give "
-                              "file.py:name")
+    if suffix in UNREADABLE:
+        raise SourceError(f"{place}: {UNREADABLE[suffix]} files cannot be read",
+                          why="they hold code that would run, or weights without a model",
+                          fix="load the model in a Python file and give file.py:name")
+    if suffix in FILES:
+        return load(place)
     module = _load_file(Path(place)) if suffix == ".py" else _load_module(place)
     return _attribute(module, name, place) if name else _only_model(module, place)
 
@@ -181,7 +182,7 @@ def _models(module: ModuleType) -> dict[str, Any]:
     from transpile.model import Model
     found: dict[int, str] = {}
     for name, value in vars(module).items():
-        if isinstance(value, Model):
+        if isinstance(value, Model) or (not isinstance(value, type) and front_end_of(value)):
             found.setdefault(id(value), name)
     return {name: getattr(module, name) for name in found.values()}
 

@@ -136,10 +136,10 @@ def _outputs(result: Any, code: types.CodeType | None) -> tuple[tuple[str, Node]
     if isinstance(result, Mapping):
         pairs = [(str(k), v) for k, v in result.items()]
     elif isinstance(result, (tuple, list)):
-        names = getattr(result, "_fields", None) or _sequence_names(expressions, len(result))
+        names = getattr(result, "_fields", None) or sequence_names(expressions, len(result))
         pairs = list(zip(names, result, strict=True))
     else:
-        pairs = [(_single_name(expressions) or "output", result)]
+        pairs = [(single_name(expressions) or "output", result)]
     if not pairs or any(v is None for _, v in pairs):
         raise TraceError("the function returns nothing" if result is None else
                          "one of the results is missing (None)",
@@ -159,20 +159,20 @@ def _origin(code: types.CodeType | None) -> Any:
     return source.place(code.co_filename, code.co_firstlineno) if code else ""
 
 
-def _single_name(expressions: Sequence[ast.expr]) -> str:
+def single_name(expressions: Sequence[ast.expr]) -> str:
     """The variable that every `return` gives back; "" if they differ or are not variables."""
     names = {source.target_name(e) for e in expressions}
     return names.pop() if len(names) == 1 else ""
 
 
-def _sequence_names(expressions: Sequence[ast.expr], count: int) -> list[str]:
+def sequence_names(expressions: Sequence[ast.expr], count: int) -> list[str]:
     columns: list[list[ast.expr]] = [[] for _ in range(count)]
     for expression in expressions:
         items = expression.elts if isinstance(expression, (ast.Tuple, ast.List)) else []
         if len(items) == count:
             for column, item in zip(columns, items, strict=True):
                 column.append(item)
-    return [_single_name(column) or f"output{k}" for k, column in enumerate(columns)]
+    return [single_name(column) or f"output{k}" for k, column in enumerate(columns)]
 
 
 def unique(names: Any) -> list[str]:

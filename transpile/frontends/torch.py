@@ -1,0 +1,316 @@
+"""The PyTorch front end: modules and exported programs, through torch.export and ONNX.
+
+torch.export traces the module in evaluation mode with named sizes kept, torch.onnx writes what it
+found, and the ONNX importer does the rest. PyTorch is imported only when one of these is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transpile.errors import DependencyError, SourceError, TraceError, UnsupportedError
+from transpile.frontends.foreign import needs
+from transpile.frontends.torch_dims import dynamic_shapes, example_sizes
+from transpile.ir.dims import evaluate
+from transpile.ir.graph import Graph
+from transpile.ir.types import TensorType
+from transpile.model import Model, as_spec
+
+OPSET = 23
+"""The opset that torch.onnx writes: the first with attention as one operator."""
+
+
+class TorchModel(Model):
+    """An nn.Module or an ExportedProgram; calling it runs PyTorch on NumPy arrays.
+
+    Args:
+        source: the module or program.
+        specs: a type or example for each parameter of `forward`; a program knows its own.
+    """
+
+    def __init__(self, source: Any, specs: Mapping[str, Any] | None = None, *,
+                 outputs: Sequence[str] | None = None, labels: Any = None) -> None:
+        self.program = None if hasattr(source, "forward") else source
+        module = source if self.program is None else source.module()
+        super().__init__(ready(module) if self.program is None else module, specs or {},
+                         outputs=outputs, labels=labels)
+        self.name = type(source).__name__ if self.program is None else "model"
+
+    def __call__(self, *arrays: Any, **named: Any) -> dict[str, np.ndarray]:
+        """The outputs by name."""
+        import torch
+        from torch.utils import _pytree as pytree
+        with torch.no_grad(), evaluating(self.fn):
+            result = self.fn(*map(as_torch, arrays), **{n: as_torch(a) for n, a in named.items()})
+        leaves = [t.detach().cpu().numpy() for t in pytree.tree_leaves(result)
+                  if isinstance(t, torch.Tensor)]
+        return dict(zip(self.outputs or output_names(self.fn, result), leaves, strict=True))
+
+    def trace(self, inputs: Mapping[str, Any] | None = None) -> Graph:
+        """The graph.
+
+        Raises:
+            TraceError: an input has no type, or torch.export cannot trace the module.
+        """
+        self.specs.update({n: as_spec(v) for n, v in (inputs or {}).items()})
+        types = {n: s.type for n, s in self.specs.items()}
+        if self.program is not None:
+            return self._import(self.program, types)
+        types = ordered_types(self.fn, types)
+        self.specs = {n: self.specs[n] for n in types}
+        return self._import(exported(self.fn, types), types)
+
+    def _import(self, program: Any, types: Mapping[str, TensorType]) -> Graph:
+        from transpile.frontends.onnx import import_model
+        proto = onnx_message(program)
+        graph = import_model(proto, types, name=self.name, origin=self.name)
+        names = self.outputs or program_outputs(program, self.fn)
+        if len(names) == len(graph.outputs):
+            graph = replace(graph, outputs=tuple(zip(names, (n for _, n in graph.outputs),
+                                                     strict=True)))
+        return graph
+
+
+def load(path: str | os.PathLike[str]) -> TorchModel:
+    """Read an exported program (`.pt2`).
+
+    Raises:
+        SourceError: it cannot be read, or it holds weights without the module.
+        DependencyError: PyTorch is missing.
+    """
+    needs("torch")
+    place = Path(path)
+    if place.suffix.lower() != ".pt2":
+        raise SourceError(
+            f"{place} holds weights, not the module that they are of",
+            fix="write a file model.py with net = Net() and net.load_state_dict(torch.load("
+                f'"{place.name}", weights_only=True)), and give model.py:net')
+    if not place.is_file():
+        raise SourceError(f"there is no file {place}")
+    import torch
+    try:
+        with quiet():
+            program = torch.export.load(str(place))
+    except Exception as error:  # the archive's reader raises whatever it meets
+        raise SourceError(f"{place} is no exported program", why=_first_line(error),
+                          fix="write it with torch.export.save(torch.export.export(...), path)"
+                          ) from None
+    model = TorchModel(program)
+    model.name = place.stem
+    return model
+
+
+def ready(module: Any) -> Any:
+    """The module itself, or a float32 copy of one in another precision."""
+    import copy
+
+    import torch
+    floats = {p.dtype for p in module.parameters() if p.is_floating_point()}
+    if floats <= {torch.float32}:
+        return module
+    return copy.deepcopy(module).float()
+
+
+@contextlib.contextmanager
+def evaluating(module: Any) -> Iterator[None]:
+    """The module in evaluation mode, put back afterwards."""
+    training = [m for m in module.modules() if m.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """PyTorch's warnings and log lines are kept away."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def as_torch(value: Any) -> Any:
+    """An array as a tensor; int32 becomes int64, which indices and most operators want."""
+    import torch
+    array = np.array(value)
+    kind = {"i": np.int64, "f": np.float32}.get(array.dtype.kind)
+    return torch.from_numpy(array if kind is None else array.astype(kind))
+
+
+def ordered_types(module: Any, types: Mapping[str, TensorType]) -> dict[str, TensorType]:
+    """The inputs in the order of `forward`; TraceError for unknown and missing ones."""
+    from transpile.frontends.numpy import bind
+    known = dict(types)
+    example = getattr(module, "example_input_array", None)
+    if not known and example is not None:
+        import inspect
+        first = next(iter(inspect.signature(module.forward).parameters))
+        known[first] = as_spec(example.detach().cpu().numpy()).type
+    return {n: known[n] for n in bind(module.forward, known, type(module).__name__)}
+
+
+def exported(module: Any, types: Mapping[str, TensorType]) -> Any:
+    """The ExportedProgram of a module for inputs of these types.
+
+    Raises:
+        TraceError: torch.export cannot trace it, or a named size must be a number.
+    """
+    import torch
+
+    from transpile.frontends.torch_recurrent import kept_whole
+    problem: Exception | None = None
+    for sizes in example_sizes(types):
+        arrays = {n: _example(t, sizes) for n, t in types.items()}
+        fast = torch.backends.mha.get_fastpath_enabled()
+        try:
+            torch.backends.mha.set_fastpath_enabled(False)
+            with quiet(), kept_whole(), evaluating(module), torch.no_grad():
+                return torch.export.export(module, (), arrays, strict=False,
+                                           dynamic_shapes=dynamic_shapes(types))
+        except (TraceError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # whatever the user's forward raises
+            problem = problem or error
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+    raise _cannot_export(module, problem) from problem
+
+
+def _example(type_: TensorType, sizes: Mapping[str, int]) -> Any:
+    shape = tuple(evaluate(d, sizes) for d in type_.shape)
+    rng = np.random.default_rng(0)
+    if type_.dtype == "float32":
+        return as_torch(rng.random(shape, np.float32))
+    return as_torch(np.zeros(shape, type_.dtype))
+
+
+def _cannot_export(module: Any, problem: Exception | None) -> TraceError:
+    text = str(problem)
+    if "Constraints violated" in text or "specialized" in text:
+        lines = [line.strip(" -") for line in text.split("\n") if "specialized" in line
+                 or "dynamic but" in line]
+        return UnsupportedError(
+            f"{type(module).__name__} works only for some values of a named size",
+            why=(lines or [_first_line(problem)])[0].split(". If you")[0],
+            fix="give that dimension a number in the input's spec")
+    return TraceError(f"torch.export cannot trace {type(module).__name__}",
+                      where=_user_line(problem), why=_first_line(problem),
+                      fix="control flow must not depend on values: see "
+                          "https://pytorch.org/docs/stable/export.html")
+
+
+def _first_line(error: Exception | None) -> str:
+    lines = str(error).strip().split("\n")
+    return f"{type(error).__name__}: {lines[0][:300]}"
+
+
+def _user_line(error: Exception | None) -> str:
+    """The last line outside of PyTorch that the error came through."""
+    place, trace = "", getattr(error, "__traceback__", None)
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not any(f"{os.sep}{part}{os.sep}" in file for part in ("torch", "transpile")):
+            place = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def onnx_message(program: Any) -> Any:
+    """What torch.onnx writes for an exported program, layer paths as the names of nodes.
+
+    Raises:
+        UnsupportedError: PyTorch has no ONNX form of an operator.
+        DependencyError: onnx or onnxscript is missing.
+    """
+    needs("onnx", "onnxscript")
+    import onnxscript
+    import torch
+
+    from transpile.frontends.torch_recurrent import translations
+    try:
+        with quiet(), contextlib.redirect_stdout(None):
+            written = torch.onnx.export(
+                program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
+                custom_translation_table=translations(getattr(onnxscript, f"opset{OPSET}")))
+            proto = written.model_proto
+    except ImportError as error:
+        raise DependencyError("a package that torch.onnx uses is missing", why=str(error),
+                              fix="pip install onnx onnxscript") from None
+    except Exception as error:  # every kind of failure inside of the exporter
+        cause = error.__cause__ or error
+        raise UnsupportedError("torch.onnx cannot write this module",
+                               why=_first_line(cause)) from error
+    name_layers(proto)
+    name_sizes(proto)
+    return proto
+
+
+def name_layers(proto: Any) -> None:
+    """Nodes take the path of their layer as their name: `/layer1/conv/Conv`."""
+    from ast import literal_eval
+    for node in proto.graph.node:
+        scopes = next((p.value for p in node.metadata_props
+                       if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+        paths = [s for s in literal_eval(scopes)[:-1] if s]
+        if paths:
+            node.name = f"/{paths[-1].replace('.', '/')}/{node.op_type}"
+
+
+def name_sizes(proto: Any) -> None:
+    """Sizes that torch.export invented a name for get one from where they stand."""
+    new: dict[str, str] = {}
+    for info in proto.graph.input:
+        for axis, size in enumerate(info.type.tensor_type.shape.dim):
+            if size.dim_param:
+                default = "batch" if axis == 0 else f"{info.name}_{axis}"
+                size.dim_param = new.setdefault(size.dim_param, default)
+
+
+def output_names(module: Any, result: Any) -> list[str]:
+    """Names for what `forward` returns: keys, fields, or the variables of its `return`."""
+    from torch.utils import _pytree as pytree
+
+    from transpile.frontends.numpy import unique
+    if isinstance(result, Mapping):
+        named = [(str(k), v) for k, v in result.items()]
+    elif isinstance(result, (tuple, list)):
+        fields = getattr(result, "_fields", None) or returned_names(module, len(result))
+        named = list(zip(fields, result, strict=True))
+    else:
+        named = [(returned_names(module, 1)[0], result)]
+    return unique(n for n, v in named for _ in pytree.tree_leaves(v))
+
+
+def returned_names(module: Any, count: int) -> list[str]:
+    """The variables in the `return` statement of `forward`, else output, or output0, ..."""
+    from transpile.frontends.numpy import entry, sequence_names, single_name
+    from transpile.frontends.source import returned
+    code = entry(module.forward)[1]
+    own = code is not None and f"{os.sep}torch{os.sep}" not in code.co_filename
+    expressions = returned(code) if own and code is not None else []
+    if count == 1:
+        return [single_name(expressions) or "output"]
+    return sequence_names(expressions, count)
+
+
+def program_outputs(program: Any, module: Any) -> list[str]:
+    """The same for an exported program, whose structure of results it knows."""
+    spec = program.call_spec.out_spec
+    return output_names(module, spec.unflatten([0] * spec.num_leaves))
