@@ -34,17 +34,30 @@ ITEM_BYTES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
 
 def lower_graph(graph: Graph, target: str = "js", observer: Observer | None = None) -> Program:
     """Optimise and lower a traced graph for one target."""
+    return lower_all(graph, (target,), observer)[0]
+
+
+def lower_all(graph: Graph, targets: Sequence[str], observer: Observer | None = None
+              ) -> tuple[Program, ...]:
+    """Optimise and lower a traced graph for several targets, given from slow to fast.
+
+    All CPU targets share what the fastest of them wants: its passes, the layout of weights, and so
+    the groups, buffers and memory plan. Their programs differ in kernels only.
+    """
     optimised, _ = run_pipeline(graph, observer)
-    return lower_optimised(optimised, TARGETS[target], observer)
+    wanted = [TARGETS[t] for t in targets]
+    fastest = next((t for t in reversed(wanted) if t.cpu), None)
+    return tuple(lower_optimised(optimised, t, fastest if fastest and t.cpu else t, observer)
+                 for t in wanted)
 
 
-def lower_optimised(graph: Graph, target: Target, observer: Observer | None = None) -> Program:
-    """Lower a graph of primitive ops: the target's own passes, fusion, kernels, memory plan."""
-    graph, _ = run_pipeline(graph, observer, passes=target.passes)
+def lower_optimised(graph: Graph, target: Target, lead: Target,
+                    observer: Observer | None = None) -> Program:
+    """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan."""
+    graph, _ = run_pipeline(graph, observer if target is lead else None, passes=lead.passes)
     graph = with_unique_names(graph)
     groups = fuse(graph)
-    builder = _Builder(target, Storage(panels_of(groups, graph, target),
-                                       place(groups, graph)))
+    builder = _Builder(target, Storage(panels_of(groups, graph, lead), place(groups, graph)))
     for group in groups:
         builder.add(group)
     return _assemble(graph, target, builder)

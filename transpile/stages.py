@@ -138,7 +138,8 @@ def original_outputs(graph: Graph, model: Any
 
 def make_module(asked: Request, stages: Stages) -> Module:
     """Lower `asked.graph` for each target and print the module."""
-    from transpile.compile import lower_graph
+    from transpile.compile import lower_all
+    from transpile.emit.check import check_module
     from transpile.emit.module import emit_module
     from transpile.module import Module
     removed: Counter[str] = Counter()
@@ -147,26 +148,20 @@ def make_module(asked: Request, stages: Stages) -> Module:
         stages.progress(f"pass {record.name}", 0, 0)
         removed[record.name] += max(0, len(before.nodes) - len(after.nodes))
 
-    programs = []
-    for i, target in enumerate(asked.targets):
-        with stages(f"lower for {target}"):
-            programs.append(lower_graph(asked.graph, target, None if i else observe))
+    with stages("lower"):
+        programs = lower_all(asked.graph, asked.targets, observe)
     with stages("golden values"):
         golden = golden_values(asked, programs[0])
     options = emit_options(asked, golden)
     with stages("emit"):
         emitted = emit_module(programs, options)
     with stages("check"):
-        _check(emitted)
+        check_module(emitted.code_without_weights,
+                     frozenset({"WebAssembly"}) if "wasm" in asked.targets else frozenset())
     report = _report(asked, programs, emitted, removed, stages)
     return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
                   asked.content_hash, asked.graph, tuple(programs), options,
                   original=asked.original, ranges=asked.ranges)
-
-
-def _check(emitted: EmittedModule) -> None:
-    from transpile.emit.check import check_module
-    check_module(emitted.code_without_weights)
 
 
 def emit_options(asked: Request, golden: Golden) -> EmitOptions:

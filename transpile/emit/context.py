@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,8 @@ from transpile.program import Call, Port, Program
 
 _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
-reuse onProgress last prepare old given values result label kernel dtype view at shape steps data
+reuse onProgress wasm binary skipped memory step last prepare old given values result label kernel
+dtype view at shape steps data computeSteps
 f32 i32 u8
 """
 
@@ -42,8 +45,10 @@ GOLDEN_NUMBERS = 16
 class Context:
     """Names and texts for one program; `values()` is the template's input."""
 
-    def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter) -> None:
+    def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter,
+                 binaries: Mapping[str, bytes]) -> None:
         self.program, self.options, self.printer = program, options, printer
+        self.wasm = binaries.get("wasm", b"")
         self.names = Namespace([*OWN_NAMES, *declarations()])
         self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
         self.buffers = {b.name: b for b in program.buffers}
@@ -60,15 +65,16 @@ class Context:
     def values(self) -> dict[str, Any]:
         """Everything that `module.js.j2` names."""
         program = self.program
-        kernels = [self.kernel(k) for k in program.kernels]
+        kernels = [self.kernel(k) for k in program.kernels if program.target == "js"]
         values = {
             "inputs": [self.port(p) for p in program.inputs],
             "outputs": [self.port(p) for p in program.outputs],
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
             "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
+            "js": program.target == "js", "wasm": base64.b64encode(self.wasm).decode(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
-            **self.compute(),
+            **self.compute(), **self.dispatch(),
         }
         values["runtime"] = self.runtime(values)
         return values
@@ -110,8 +116,29 @@ class Context:
 
     def compute(self) -> dict[str, str]:
         trace = ["trace"] if self.options.debug else []
-        return {"compute_params": ", ".join(["heap", *self.dims, *trace]),
+        return {"wasm_params": ", ".join(["steps", "heap", *self.dims, "trace"]),
+                "dim_args": ", ".join(self.dims),
+                "compute_params": ", ".join(["heap", *self.dims, *trace]),
                 "compute_args": ", ".join(["heap", *self.dims, *trace])}
+
+    def dispatch(self) -> dict[str, str]:
+        """How a run and the preparation of weights are called: in JS, in wasm, or as it is found.
+
+        WebAssembly has all addresses in its own `run`; a debug build calls step by step.
+        """
+        in_js = self.program.target == "js"
+        args = ", ".join(self.dims)
+        run = f"compute({self.compute()['compute_args']})"
+        prepare = "prepare(heap)"
+        if self.wasm:
+            fast = (f"computeSteps(wasm.exports, heap{', ' + args if args else ''}, trace)"
+                    if self.options.debug else f"wasm.exports.run({args})")
+            run = f"if (wasm) {fast};\n    else {run}" if in_js else fast
+            made = "wasm.exports.prepare()"
+            prepare = f"if (wasm) {made};\n  else {prepare}" if in_js else made
+        names = ["auto", *(["js"] if in_js else []), *(["wasm"] if self.wasm else [])]
+        return {"compute_call": run, "prepare_call": prepare,
+                "target_names": "[" + ", ".join(f"'{n}'" for n in names) + "]"}
 
     def memory(self) -> dict[str, Any]:
         """Sizes, views, and the table of buffers."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions, EmittedModule, KernelPrinter
 from transpile.emit.weights import PLACEHOLDER, base64_chunks, is_literal, weight_bytes
-from transpile.errors import InternalError, UnsupportedError
+from transpile.errors import InternalError
 from transpile.program import Program
 
 if TYPE_CHECKING:
@@ -21,16 +21,18 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
 
     Raises:
         InternalError: a program breaks what the module relies on.
-        UnsupportedError: more than one target, or an input shape leaves a dimension unknown.
+        UnsupportedError: an input shape leaves a dimension unknown.
     """
     from transpile.emit.context import Context
+    from transpile.targets import TARGETS
     options = options or EmitOptions()
-    if len(programs) != 1:
-        raise UnsupportedError(f"a module holds one target, not {len(programs)}")
     program = programs[0]
-    context = Context(program, options, _printer(program.target, options.printers))
+    binaries = {p.target: assemble(p, steps=options.debug) for p in programs
+                if (assemble := TARGETS[p.target].assemble)}
+    context = Context(program, options, _printer(program.target, options.printers), binaries)
     body = render("module.js.j2", **context.values())
-    skeleton = _finish(header(program, options) + body, context.global_name, options)
+    top = header(program, [p.target for p in programs], options)
+    skeleton = _finish(top + body, context.global_name, options)
     chunks = [] if is_literal(program) else base64_chunks(weight_bytes(program))
     return _assemble(program, options, context, skeleton, chunks)
 
@@ -57,7 +59,7 @@ def _printer(target: str, given: Mapping[str, KernelPrinter]) -> KernelPrinter:
     return printer
 
 
-def header(program: Program, options: EmitOptions) -> str:
+def header(program: Program, targets: Sequence[str], options: EmitOptions) -> str:
     """The comment at the top; kept by minifiers."""
     def ports(which: Sequence[Any]) -> str:
         return ", ".join(f"{p.name}: {p.type}" for p in which)
@@ -65,7 +67,7 @@ def header(program: Program, options: EmitOptions) -> str:
     made = f"by transpile {options.version}".rstrip()
     rows = [("", f"{program.name}: made {made}"),
             ("source", options.source or program.origin), ("inputs", ports(program.inputs)),
-            ("outputs", ports(program.outputs)), ("targets", program.target),
+            ("outputs", ports(program.outputs)), ("targets", ", ".join(targets)),
             ("licence", options.licence), ("content", options.content_hash)]
     return "".join(f"// {comment_text(f'{label:9}{text}' if label else text)}\n"
                    for label, text in rows if text) + "\n"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from transpile.targets.base import Target
 from transpile.targets.js import JS
+from transpile.targets.wasm import WASM
 
-TARGETS: dict[str, Target] = {t.name: t for t in (JS,)}
+TARGETS: dict[str, Target] = {t.name: t for t in (JS, WASM)}
 """Every target there is, the slowest first; `auto` takes the last one that works."""
 
 __all__ = ["TARGETS", "Target"]

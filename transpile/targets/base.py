@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from transpile.ir.dims import Dim
@@ -28,7 +28,8 @@ class Target:
         print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
         passes: graph rewrites for this target alone, after the common ones.
         panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
-        assemble: for a target whose kernels are one binary, all of them to bytes.
+        assemble: for a target whose kernels are one binary: `assemble(program, steps=False)`.
+        cpu: True where it works on one flat memory; such targets share passes, buffers and plan.
         runs_in: "node" where Node can run it, "browser" where only a browser can.
     """
 
@@ -38,5 +39,6 @@ class Target:
     print_kernel: Callable[[Kernel, str], str]
     passes: tuple[Pass, ...] = ()
     panel: Callable[[Dim], int] = row_major
-    assemble: Callable[[Sequence[Kernel]], bytes] | None = None
+    assemble: Callable[..., bytes] | None = None
+    cpu: bool = True
     runs_in: str = "node"

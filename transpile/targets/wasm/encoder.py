@@ -7,7 +7,7 @@ An instruction is a tuple of its name and its immediates: `("f32.load", 16)` (th
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,15 +113,22 @@ def _body(function: Function) -> bytes:
     return unsigned(len(code)) + code
 
 
-def encode_module(functions: Sequence[Function]) -> bytes:
-    """A module that imports the memory `m.m` and exports `functions` by name."""
+def encode_module(functions: Sequence[Function], exports: Mapping[str, int] | None = None
+                  ) -> bytes:
+    """A module that imports the memory `m.m`.
+
+    Args:
+        exports: numbers of functions by the name to export them as; by default all, by their own.
+    """
+    if exports is None:
+        exports = {f.name: i for i, f in enumerate(functions)}
     arities = sorted({f.params for f in functions})
     types = [b"\x60" + unsigned(n) + b"\x7f" * n + b"\0" for n in arities]
     memory = _name("m") + _name("m") + b"\2\0\0"
     return MAGIC + b"".join([
         _section(1, types), _section(2, [memory]),
         _section(3, [unsigned(arities.index(f.params)) for f in functions]),
-        _section(7, [_name(f.name) + b"\0" + unsigned(i) for i, f in enumerate(functions)]),
+        _section(7, [_name(name) + b"\0" + unsigned(i) for name, i in exports.items()]),
         _section(10, [_body(f) for f in functions])])
 
 
