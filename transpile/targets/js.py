@@ -227,7 +227,7 @@ class Printer:
                 return text, PRODUCT
             return f"({text} + {by}) % {by}", PRODUCT
         if isinstance(a, Opaque):
-            return self._expr(a.expr)
+            return self._expr(decomposed(a.expr, "js"))
         kind = "dim" if type(a).__name__ == "Name" else "axis"
         return self.scope.get(kind, str(a)), ATOM
 
