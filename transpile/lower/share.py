@@ -13,11 +13,14 @@ LAZY = {"select": 1, "logical_and": 1, "logical_or": 1}
 """Functions whose operands from this position on may not be evaluated at all."""
 
 
-def share(block: Sequence[Stmt]) -> tuple[Stmt, ...]:
+def share(block: Sequence[Stmt], before: Sequence[Stmt] = ()) -> tuple[Stmt, ...]:
     """Bind what occurs more than once to a local, just before its first use.
 
     Only what is certain to be evaluated is bound, since an operand behind a condition may load
     from a place that does not exist. Nothing that the block itself changes is bound.
+
+    Args:
+        before: statements that come first in the same scope; their names are taken.
     """
     changed = {s.name for s in _all(block) if isinstance(s, (Assign, Declare))}
     written = {s.buffer for s in _all(block) if isinstance(s, Store)}
@@ -30,12 +33,12 @@ def share(block: Sequence[Stmt]) -> tuple[Stmt, ...]:
             every.update(_all_parts(expr))
     wanted = {e for e in certain if every[e] > 1 and _worth(e) and _stable(e, changed, written)}
     wanted -= {e for e in wanted if _only_inside(e, wanted, every)}
-    return tuple(_Binder(wanted).run(block))
+    return tuple(_Binder(wanted, {s.name for s in before if isinstance(s, Let)}).run(block))
 
 
 class _Binder:
-    def __init__(self, wanted: set[Expr]) -> None:
-        self.wanted = wanted
+    def __init__(self, wanted: set[Expr], taken: set[str]) -> None:
+        self.wanted, self.taken = wanted, taken
         self.names: dict[Expr, Local] = {}
         self.count: Counter[str] = Counter()
         self.out: list[Stmt] = []
@@ -57,11 +60,18 @@ class _Binder:
         if not here or expr not in self.wanted:
             return inner
         stem = expr.buffer if isinstance(expr, Load) else "t"
-        local = Local(f"{stem}{self.count[stem]}", expr.dtype)
-        self.count[stem] += 1
+        local = Local(self._fresh(stem), expr.dtype)
         self.names[expr] = local
         self.out.append(Let(local.name, inner))
         return local
+
+    def _fresh(self, stem: str) -> str:
+        """A name that nobody else makes: buffers may be called like accumulators."""
+        while True:
+            name = f"{stem}[{self.count[stem]}]"
+            self.count[stem] += 1
+            if name not in self.taken:
+                return name
 
 
 def _with_exprs(stmt: Stmt, binder: _Binder) -> Stmt:
