@@ -100,7 +100,8 @@ def leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:
     result += _reduce(nest, tile, nest.reds, points, names, {})
     final = [Local(n, dtype) if not nest.combine.startswith("arg") else Local(f"{n}At", "int32")
              for n in names]
-    result += share([_store(nest, p, local) for p, local in zip(points, final, strict=True)])
+    result += share([_store(nest, p, local) for p, local in zip(points, final, strict=True)],
+                    result)
     return tuple(result)
 
 
