@@ -193,7 +193,7 @@ def _turn_into_rows(group: Group, node: Node) -> bool:
     shapes = _row_shapes(rows, cols)
     fits = (all(row_shape(r) == (rows, cols) for r in reductions)
             and all(m.shape in shapes and _row_member(m) for m in group.members)
-            and node.shape in shapes)
+            and node.shape in shapes and _row_member(node))
     if fits:
         group.kind = "rows"
         group.anchor = reductions[0]
