@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from transpile.errors import DependencyError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+# The same examples in every run, however slow or busy the machine is.
+settings.register_profile("steady", derandomize=True, deadline=None,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from transpile.lower.hoist import hoist
 from transpile.lower.stmt import Kernel
 from transpile.lower.vectorize import vectorize
+from transpile.passes.manager import Pass
+from transpile.passes.winograd import winograd
 from transpile.program import Program
 from transpile.targets.base import Target
 from transpile.targets.wasm.encoder import Function, disassemble
@@ -28,4 +30,5 @@ def assemble(program: Program, *, steps: bool = False) -> bytes:
     return assemble_program(program, [function(k, "") for k in program.kernels], steps=steps)
 
 
-WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, assemble=assemble)
+WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, assemble=assemble,
+              passes=(Pass("winograd", winograd, once=True),))
