@@ -24,7 +24,7 @@ def case(name: str, number: int) -> Case:
                   for i, a in enumerate(arrays))
     output = registry.make(name, *nodes, label="out", **example.attrs)
     graph, _ = run_pipeline(Graph(name, nodes, (("out", output),)))
-    return Case(lower_optimised(graph, WASM), {f"x{i}": a for i, a in enumerate(arrays)}, {})
+    return Case(lower_optimised(graph, WASM, WASM), {f"x{i}": a for i, a in enumerate(arrays)}, {})
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ import numpy as np
 
 from transpile.ir.dims import evaluate
 from transpile.program import Program
-from transpile.targets.wasm import assemble, export_name
+from transpile.targets.wasm import assemble
 from transpile.verify.node import find_node
 
 RUNNER = """
 const cases = JSON.parse(require('fs').readFileSync(process.argv[2], 'utf8'));
 const bytes = (text) => Buffer.from(text, 'base64');
-const results = cases.map(({ binary, size, sets, calls, reads }) => {
+const results = cases.map(({ binary, size, sets, dims, reads }) => {
   try {
     const pages = Math.ceil(size / 65536) || 1;
     const memory = new WebAssembly.Memory({ initial: pages });
@@ -29,7 +29,8 @@ const results = cases.map(({ binary, size, sets, calls, reads }) => {
     const u8 = new Uint8Array(memory.buffer);
     u8.fill(255);
     for (const [at, data] of sets) u8.set(bytes(data), at);
-    for (const [name, args] of calls) exports[name](...args);
+    if (exports.prepare) exports.prepare();
+    exports.run(...dims);
     return reads.map(([at, length]) => Buffer.from(memory.buffer, at, length).toString('base64'));
   } catch (error) {
     return String(error);
@@ -49,17 +50,12 @@ class Case:
 
     def request(self) -> dict[str, Any]:
         program = self.program
-        order = {k.name: i for i, k in enumerate(program.kernels)}
         sets = [[self.offset(p.buffer), _text(self.inputs[p.name])] for p in program.inputs]
         sets += [[self.offset(name), _text(value)] for name, value in program.weights.items()]
-        calls = []
-        for call in program.calls:
-            kernel = program.kernels[order[call.kernel]]
-            numbers = [self.offset(a) for a in call.args] + [self.dims[d] for d in kernel.dims]
-            calls.append([export_name(order[call.kernel]), numbers])
         reads = [[self.offset(p.buffer), self.empty(p).nbytes] for p in program.outputs]
-        return {"binary": base64.b64encode(assemble(program.kernels)).decode(), "sets": sets,
-                "size": evaluate(program.memory, self.dims), "calls": calls, "reads": reads}
+        return {"binary": base64.b64encode(assemble(program)).decode(), "sets": sets,
+                "size": evaluate(program.memory, self.dims), "reads": reads,
+                "dims": [self.dims[d] for d in program.dims]}
 
     def offset(self, buffer: str) -> int:
         return evaluate(self.program.buffer(buffer).offset, self.dims)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from transpile.ir.dims import Axis, Dim, atom, axis, substitute
 from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
+from transpile.lower.merge import placed
 from transpile.lower.nest import RESULT, Nest, substitute_expr
 from transpile.lower.share import share
+from transpile.lower.scalar import LANES
 from transpile.lower.simplify import simplify
 from transpile.lower.stmt import Assign, Declare, For, If, Stmt, Store
+from transpile.lower.vectorize import lift
 
 Point = Mapping[str, Dim]
 """Where loop variables stand in one copy of an unrolled body."""
@@ -30,10 +33,14 @@ class Tile:
     Attributes:
         factors: pairs of axis name and points side by side; all others go one by one.
         unroll: reduction axes that are written out instead of looped over.
+        lanes: the axis of which a vector holds four points; its factor counts vectors.
+        order: all axes, the outermost first; empty for the order of the nest.
     """
 
     factors: tuple[tuple[str, int], ...] = ()
     unroll: tuple[str, ...] = ()
+    lanes: str = ""
+    order: tuple[str, ...] = ()
 
     def factor(self, over: Axis) -> int:
         return dict(self.factors).get(over.name, 1)
@@ -59,7 +66,9 @@ def combine_expr(combine: str, total: Expr, value: Expr) -> Expr:
 
 def scheduled(nest: Nest, tile: Tile = Tile()) -> tuple[Stmt, ...]:
     """The statements of a nest under a tile; `Tile()` is the plain loop nest (L0)."""
-    return _loops(nest, tile, nest.axes, ({},))
+    axes = tuple(sorted(nest.axes, key=lambda a: tile.order.index(a.name))
+                 ) if tile.order else nest.axes
+    return _loops(nest, tile, axes, ({},))
 
 
 def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, ...]
@@ -68,6 +77,8 @@ def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, 
         return leaf(nest, tile, points)
     first, rest = axes[0], axes[1:]
     factor = tile.factor(first)
+    if first.name == tile.lanes:
+        return _lanes(nest, tile, axes, points)
     if factor == 1:
         return (For(first, _loops(nest, tile, rest, points), 0, first.extent),)
     if first.extent == factor:
@@ -84,6 +95,37 @@ def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, 
     if remainder != 0:
         result.append(For(first, _loops(nest, tile, rest, points), stop, first.extent))
     return tuple(result)
+
+
+def _lanes(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, ...]
+           ) -> tuple[Stmt, ...]:
+    """Loops over the axis of the lanes: whole groups of vectors, fewer vectors, single points."""
+    first, rest = axes[0], axes[1:]
+    result: list[Stmt] = []
+    start: Dim = 0
+    for count in _counts(first.extent, tile.factor(first)):
+        step = LANES * count
+        stop = first.extent - first.extent % step
+        if stop == start:
+            continue
+        # Every lane counts, not only the first one: an index that holds for 0 to 3 must hold there.
+        main = Axis(first.name, first.extent - (step - LANES))
+        at = atom(main)
+        spread = tuple({**p, first.name: at + LANES * n} for p in points for n in range(count))
+        body = lift(_loops(nest, tile, rest, spread), main)
+        whole = start == 0 and stop == step
+        result += placed(body, {first.name: 0}) if whole else [For(main, body, start, stop, step)]
+        start = stop
+    if start != first.extent:
+        result.append(For(first, _loops(nest, tile, rest, points), start, first.extent))
+    return tuple(result)
+
+
+def _counts(extent: Dim, most: int) -> list[int]:
+    """Vectors side by side in successive loops."""
+    if isinstance(extent, int):
+        return [most, extent // LANES % most] if extent // LANES % most else [most]
+    return [most, 1] if most > 1 else [1]
 
 
 def leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from transpile.ir.dims import Axis, Dim, axis, substitute
@@ -26,7 +26,7 @@ def _merged(stmt: Stmt) -> Stmt:
     if not all(walks_as_one(i, stmt.axis, inner.axis) for i in indices(inner.body)):
         return stmt
     merged = Axis(inner.axis.name, stmt.axis.extent * inner.axis.extent)
-    return For(merged, _renamed(inner.body, {
+    return For(merged, placed(inner.body, {
         stmt.axis.name: 0, inner.axis.name: axis(merged.name, merged.extent)}), 0, merged.extent)
 
 
@@ -34,7 +34,8 @@ def _plain(loop: For) -> bool:
     return loop.start == 0 and loop.step == 1 and loop.stop == loop.axis.extent
 
 
-def _renamed(body: Sequence[Stmt], values: dict[str, Dim]) -> tuple[Stmt, ...]:
+def placed(body: Sequence[Stmt], values: Mapping[str, Dim]) -> tuple[Stmt, ...]:
+    """The body with loop variables replaced by name."""
     def change(index: Dim) -> Dim:
         return substitute(index, values)
 

@@ -135,6 +135,11 @@ def _fmod(x: Expr, y: Expr) -> Expr:
     return call("select", whole, x, rest)
 
 
+def _one_or_zero(condition: Expr) -> Expr:
+    dtype = vector_dtype("float32") if condition.dtype.endswith("x4") else "float32"
+    return call("select", condition, Const(1.0, dtype), Const(0.0, dtype))
+
+
 def _limit(fn: str) -> Callable[[Expr, Expr], Expr]:
     """The larger or smaller of two integers."""
     return lambda x, y: call("select", call(fn, x, y), x, y)
@@ -215,7 +220,8 @@ def _rows() -> list[Scalar]:
         Scalar("select", np.where,
                js={"": Cell("{0} ? {1} : {2}", TERNARY, (TERNARY + 1, TERNARY, TERNARY))}),
         Scalar("to_float32", lambda x: np.float32(x), "float32",
-               {"": Cell("{0}", UNARY, (0,)), "bool": Cell("+{0}", UNARY, (UNARY,))}, cost=0),
+               {"": Cell("{0}", UNARY, (0,)), "bool": Cell("+{0}", UNARY, (UNARY,))},
+               decompose=_one_or_zero, cost=0),
         Scalar("to_int32", lambda x: np.asarray(x).astype(np.int32), "int32",
                {"": Cell("{0} | 0", BIT_OR, (BIT_OR,)), "bool": Cell("+{0}", UNARY, (UNARY,))}),
         Scalar("to_uint8", lambda x: np.asarray(x).astype(np.uint8), "uint8",
@@ -236,6 +242,7 @@ def _machine_rows() -> list[Scalar]:
         Scalar("from_bits", same_bits(np.float32), "float32"),
         Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
         Scalar("to_float64", np.float64, "float64"), Scalar("splat", lambda x: x, cost=0),
+        *(Scalar(f"lane{i}", lambda x, i=i: x[..., i], cost=0) for i in range(4)),
     ]
 
 

@@ -69,7 +69,7 @@ WASM: dict[str, Mapping[str, str]] = {
     "remainder": {"": "i32.rem_s"},
     "splat": {"float32": "f32x4.splat", "int32": "i32x4.splat", "bool": "{0} i32.const:-1 i32.mul"
               " i32x4.splat"},
-    "lane": {"float32x4": "f32x4.extract_lane"},
+    **{f"lane{i}": {"float32x4": f"f32x4.extract_lane:{i}"} for i in range(4)},
     "to_float64": {"float32": "f64.promote_f32", "": "f64.convert_i32_s"},
     "to_float32": {"float32": "", "float64": "f32.demote_f64", "": "f32.convert_i32_s",
                    "int32x4": "f32x4.convert_i32x4_s"},

@@ -15,16 +15,16 @@ from transpile.lower.walk import parts
 from transpile.targets.wasm.encoder import Function, Instruction
 
 KINDS = {"float32": "f32", "float64": "f64"}
-SIZES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1, "float32x4": 4}
+SIZES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1, "float32x4": 4, "int32x4": 4}
 """Bytes by which an index steps; vectors are indexed by element, too."""
 
 DEAR = 8
 """A selection's operand of this cost is skipped by a branch where it is not wanted."""
 
 LOADS = {"float32": "f32.load", "int32": "i32.load", "uint8": "i32.load8_u",
-         "bool": "i32.load8_u", "float32x4": "v128.load"}
+         "bool": "i32.load8_u", "float32x4": "v128.load", "int32x4": "v128.load"}
 STORES = {"float32": "f32.store", "int32": "i32.store", "uint8": "i32.store8",
-          "bool": "i32.store8", "float32x4": "v128.store"}
+          "bool": "i32.store8", "float32x4": "v128.store", "int32x4": "v128.store"}
 
 
 def kind_of(dtype: str) -> str:
@@ -264,6 +264,12 @@ class Printer:
     def call(self, value: Call) -> None:
         if value.fn in ("select", "logical_and", "logical_or") and self.lazy(value):
             self.branch(value)
+            return
+        if value.fn == "splat" and isinstance(value.args[0], Load) and SIZES[
+                value.args[0].dtype] == 4:
+            place = value.args[0]
+            offset = self.address(place.buffer, place.index, place.dtype)
+            self.emit("v128.load32_splat", offset)
             return
         row = SCALARS[value.fn]
         cell = row.cell("wasm", value.args[0].dtype)

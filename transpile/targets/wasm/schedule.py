@@ -1,0 +1,132 @@
+"""L1 schedules for WASM: which axis the lanes run over, and register tiles.
+
+Sixteen vector registers hold a tile's accumulators, a spread operand per row and one streamed
+vector: 2 rows x 16 columns and 4 x 8 reach the multiply-add rate, larger tiles spill. The
+innermost reduction is never written out: V8 up to Node 20 halves its speed then.
+"""
+
+from __future__ import annotations
+
+from transpile.ir.dims import Axis, Dim
+from transpile.lower.expr import Load
+from transpile.lower.loops import Tile, leaf
+from transpile.lower.nest import Nest, coefficient
+from transpile.lower.scalar import LANES, cost
+from transpile.lower.schedule import register_tile
+from transpile.lower.vectorize import NotVector, lift
+from transpile.lower.walk import parts
+
+TAPS = 36
+"""Vectors that a body without a loop works on at most."""
+
+COPIES = 4
+"""Vectors side by side where nothing is reduced."""
+
+
+def schedule(nest: Nest) -> Tile:
+    """Lanes over the axis along which the result is contiguous, if everything else allows it."""
+    lane = _lane_axis(nest)
+    if lane is None:
+        return _scalar_tile(nest)
+    if not nest.combine:
+        copies = 1 if cost(nest.epilogue) > 2 * TAPS else COPIES
+        return Tile(((lane.name, _fitting(lane.extent, copies)),), lanes=lane.name)
+    return _tile(nest, lane)
+
+
+def panel(columns: Dim) -> int:
+    """Columns of a weight matrix that lie together: as wide as a tile."""
+    if not isinstance(columns, int):
+        return 1
+    return next((w for w in (16, 8, 4) if columns % w == 0), 1)
+
+
+def _lane_axis(nest: Nest) -> Axis | None:
+    for candidate in reversed(nest.axes):
+        if coefficient(nest.out_index, candidate) == 1:
+            return candidate if _long(candidate) and _lifts(nest, candidate) else None
+    return None
+
+
+def _long(over: Axis) -> bool:
+    return not isinstance(over.extent, int) or over.extent >= LANES
+
+
+def _lifts(nest: Nest, over: Axis) -> bool:
+    try:
+        lift(leaf(nest, Tile(), ({},)), over)
+    except NotVector:
+        return False
+    return True
+
+
+def _fitting(extent: Dim, most: int) -> int:
+    return min(most, extent // LANES) if isinstance(extent, int) else most
+
+
+def _tile(nest: Nest, lane: Axis) -> Tile:
+    loads = [p for p in parts(nest.body) if isinstance(p, Load)]
+    along = [e for e in loads if coefficient(e.index, lane) != 0]
+    spread = len(along) < len(loads)
+    row = _row_axis(nest, along, lane)
+    vectors = _fitting(lane.extent, COPIES if spread or row is None else 1)
+    factors = {lane.name: vectors}
+    if row is not None:
+        factors[row.name] = _rows(row.extent, 8 // vectors if spread else 4)
+    elif spread and any(a.name == "panel" for a in nest.axes):
+        factors["panel"] = 2
+    points = vectors * factors.get(row.name, 1) if row is not None else vectors
+    return Tile(tuple(factors.items()), _unrolled(nest, TAPS // points, spread), lane.name,
+                _order(nest, along, lane))
+
+
+def _row_axis(nest: Nest, along: list[Load], lane: Axis) -> Axis | None:
+    """The innermost axis over whose points a vector can be used again."""
+    for candidate in reversed(nest.axes):
+        if candidate != lane and candidate.extent != 1 and any(
+                coefficient(e.index, candidate) == 0 for e in along):
+            return candidate
+    return None
+
+
+def _rows(extent: Dim, most: int) -> int:
+    if not isinstance(extent, int):
+        return most
+    return next((r for r in range(most, 1, -1) if extent % r == 0), min(most, extent))
+
+
+def _order(nest: Nest, along: list[Load], lane: Axis) -> tuple[str, ...]:
+    """Panels outside all axes that their weights do not depend on: a panel stays in the cache."""
+    names = [a.name for a in nest.axes]
+    first = next((i for i, a in enumerate(nest.axes) if a != lane and along and all(
+        coefficient(e.index, a) == 0 for e in along)), None)
+    moved = [n for n in names if n in ("panel", lane.name)]
+    if first is None:
+        return ()
+    rest = [n for n in names[first:] if n not in moved]
+    before = [n for n in names[:first] if n not in moved]
+    return (*before, *moved, *rest)
+
+
+def _unrolled(nest: Nest, most: int, spread: bool) -> tuple[str, ...]:
+    """Windows are written out if all of it stays short."""
+    total = 1
+    for red in nest.reds:
+        if not isinstance(red.extent, int):
+            return ()
+        total *= red.extent
+    return tuple(r.name for r in nest.reds) if total <= most and not spread else ()
+
+
+def _scalar_tile(nest: Nest) -> Tile:
+    """Tiles of dot products, whose own vectors run along the reduction, or of single values."""
+    tile = register_tile(nest, ((4, 2), (2, 4), (3, 2), (2, 2)), 4)
+    inner = nest.reds[-1] if nest.reds else None
+    if inner is not None and inner.name in tile.unroll and _long(inner) and _reduces(nest, inner):
+        return Tile(tile.factors)
+    return tile
+
+
+def _reduces(nest: Nest, red: Axis) -> bool:
+    return all(coefficient(e.index, red) in (0, 1) for e in parts(nest.body)
+               if isinstance(e, Load))
