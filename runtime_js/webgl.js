@@ -1,0 +1,154 @@
+// Runs a model as fragment shaders in WebGL2: a plan of textures and draws, nothing else.
+
+export const shaderHead = `#version 300 es
+precision highp float;
+precision highp int;
+precision highp sampler2DArray;
+precision highp isampler2DArray;
+`;
+
+// One triangle covers the viewport.
+export const vertexShader = `#version 300 es
+void main() {
+  gl_Position = vec4(gl_VertexID == 1 ? 3 : -1, gl_VertexID == 2 ? 3 : -1, 0, 1);
+}
+`;
+
+// Lets the page breathe between slices of work.
+export function nextTask() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+export function createContext(canvas) {
+  const gl = canvas.getContext('webgl2', { antialias: false, depth: false, alpha: false });
+  if (!gl) throw new Error('there is no WebGL2 here');
+  if (!gl.getExtension('EXT_color_buffer_float')) {
+    throw new Error('WebGL2 does not render to float32 here');
+  }
+  return gl;
+}
+
+function startShader(gl, kind, source) {
+  const shader = gl.createShader(kind);
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  return shader;
+}
+
+// Compiles all shaders at once where the driver can, and waits without blocking the page.
+export async function compilePrograms(gl, shaders, onProgress) {
+  const parallel = gl.getExtension('KHR_parallel_shader_compile');
+  const vertex = startShader(gl, gl.VERTEX_SHADER, vertexShader);
+  const programs = [];
+  const total = shaders.length;
+
+  function start(source) {
+    const handle = gl.createProgram();
+    const fragment = startShader(gl, gl.FRAGMENT_SHADER, shaderHead + source);
+    gl.attachShader(handle, vertex);
+    gl.attachShader(handle, fragment);
+    gl.linkProgram(handle);
+    return { handle, fragment };
+  }
+
+  function finish({ handle, fragment }, source) {
+    if (!gl.getProgramParameter(handle, gl.LINK_STATUS) && !gl.isContextLost()) {
+      throw new Error(`a shader fails: ${gl.getShaderInfoLog(fragment)} ${source}`);
+    }
+    gl.deleteShader(fragment);
+    gl.useProgram(handle);
+    const names = source.match(/^uniform i?sampler2DArray \w+/gm) || [];
+    names.forEach((line, unit) => {
+      gl.uniform1i(gl.getUniformLocation(handle, line.split(' ')[2]), unit);
+    });
+    return { handle, sizes: gl.getUniformLocation(handle, 'u') };
+  }
+
+  const started = parallel && shaders.map(start);
+  for (const [i, source] of shaders.entries()) {
+    const one = started ? started[i] : start(source);
+    while (parallel && !gl.getProgramParameter(one.handle, parallel.COMPLETION_STATUS_KHR)) {
+      await nextTask();
+    }
+    programs.push(finish(one, source));
+    if (onProgress) onProgress({ stage: 'programs', done: i + 1, total });
+    await nextTask();
+  }
+  gl.deleteShader(vertex);
+  return programs;
+}
+
+// A texture of the plan, [float, width, height, layers], with a framebuffer if it is drawn to.
+export function createTexture(gl, [isFloat, width, height, layers], target) {
+  const texture = gl.createTexture();
+  gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
+  gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, isFloat ? gl.RGBA32F : gl.RGBA32I, width, height, layers);
+  gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+  gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+  const result = { texture, isFloat, layers, frame: gl.createFramebuffer() };
+  gl.bindFramebuffer(gl.FRAMEBUFFER, result.frame);
+  const buffers = [];
+  for (let layer = 0; layer < layers; layer++) {
+    const place = gl.COLOR_ATTACHMENT0 + layer;
+    gl.framebufferTextureLayer(gl.FRAMEBUFFER, place, texture, 0, layer);
+    buffers.push(place);
+  }
+  gl.drawBuffers(buffers);
+  return result;
+}
+
+// Uploads elements of `view` as rows of `width` texels; the last row may be short.
+export function uploadTensor(gl, { texture, isFloat }, view, width) {
+  const [type, format] = isFloat ? [gl.FLOAT, gl.RGBA] : [gl.INT, gl.RGBA_INTEGER];
+  const height = Math.ceil(view.length / 4 / width);
+  let data = view;
+  if (view.length < 4 * width * height || view.BYTES_PER_ELEMENT < 4) {
+    data = isFloat ? new Float32Array(4 * width * height) : new Int32Array(4 * width * height);
+    data.set(view);
+  }
+  gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
+  gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, width, height, 1, format, type, data);
+}
+
+export function drawAll(gl, programs, textures, draws) {
+  for (const [program, inputs, output, sizes, width, height] of draws) {
+    const { handle, sizes: place } = programs[program];
+    gl.useProgram(handle);
+    inputs.forEach((input, unit) => {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.bindTexture(gl.TEXTURE_2D_ARRAY, textures[input].texture);
+    });
+    if (place) gl.uniform1iv(place, sizes);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, textures[output].frame);
+    gl.viewport(0, 0, width, height);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+  gl.activeTexture(gl.TEXTURE0);
+}
+
+// Reads a tensor of `size` elements in rows of `width` texels, dealt to the texture's layers.
+export function readTensor(gl, { frame, isFloat, layers }, size, width) {
+  const [type, format] = isFloat ? [gl.FLOAT, gl.RGBA] : [gl.INT, gl.RGBA_INTEGER];
+  const rows = Math.ceil(size / 4 / width);
+  const height = Math.ceil(rows / layers);
+  const make = (length) => isFloat ? new Float32Array(length) : new Int32Array(length);
+  const whole = make(4 * width * height * layers);
+  const part = layers === 1 ? whole : make(4 * width * height);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+  for (let layer = 0; layer < layers; layer++) {
+    gl.readBuffer(gl.COLOR_ATTACHMENT0 + layer);
+    gl.readPixels(0, 0, width, height, format, type, part);
+    for (let row = 0; layers > 1 && row < height; row++) {
+      whole.set(part.subarray(4 * width * row, 4 * width * (row + 1)),
+        4 * width * (row * layers + layer));
+    }
+  }
+  return whole.subarray(0, size);
+}

@@ -1,0 +1,147 @@
+"""Kernels for targets without scatter: every element of the result computes itself.
+
+A `Gather` is such a kernel: its axes walk the result row by row, its body ends in one store. A
+reduction is one as it stands. A row kernel becomes one that reduces its row for each element, or,
+where rows are long, one for each stage with the rows' results in between. Running sums and sorts
+have gather forms of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from transpile.errors import UnsupportedError
+from transpile.fuse import Group
+from transpile.ir.dims import Axis, Dim, product
+from transpile.ir.graph import Node
+from transpile.lower.formula import formula
+from transpile.lower.nest import Nest, Values, build_nest
+from transpile.lower.rows import RowBuilder
+from transpile.lower.stmt import Argument, For, Stmt
+from transpile.ops import registry
+from transpile.ops.registry import Routine
+
+SHORT_ROW = 64
+"""Rows up to this length are reduced again for each of their elements: one pass instead of many."""
+
+
+@dataclass(frozen=True)
+class Gather:
+    """One pass over the elements of `out`.
+
+    Attributes:
+        axes: walk the result row by row; their extents' product is its size.
+        body: statements for one element; the last one stores it.
+        nest: what the body was made from, if it can be scheduled.
+        reads: the nodes that `inputs` stand for.
+        formula: for the comment.
+    """
+
+    axes: tuple[Axis, ...]
+    body: tuple[Stmt, ...]
+    out: Argument
+    inputs: tuple[Argument, ...]
+    output: Node
+    reads: tuple[Node, ...]
+    nest: Nest | None = None
+    formula: str = ""
+
+
+class NotGather(UnsupportedError):
+    """The group has no gather form: it runs on the CPU."""
+
+
+def gathers(group: Group) -> list[Gather]:
+    """The passes of one group, in order; the last one computes its output.
+
+    Raises:
+        NotGather: scans over time, and other routines without a form at one index.
+    """
+    if group.kind == "rows":
+        return row_passes(group)
+    if group.kind == "routine":
+        return routine_passes(group)
+    return [nest_pass(group.output, group.anchor, frozenset(group.members))]
+
+
+def _values(members: frozenset[Node]) -> Values:
+    count = iter(range(1_000_000))
+    return Values(members, lambda _: f"a{next(count)}")
+
+
+def _out(node: Node) -> Argument:
+    return Argument("out", node.dtype, node.type.size, written=True)
+
+
+def nest_pass(output: Node, anchor: Node | None, members: frozenset[Node]) -> Gather:
+    """A map or a reduction, scheduled later."""
+    values = _values(members)
+    nest = build_nest(output, anchor, values, _out(output))
+    return Gather(nest.axes, (), nest.out, tuple(values.args.values()), output,
+                  tuple(values.args), nest, _formula(output, members))
+
+
+def _formula(output: Node, members: frozenset[Node]) -> str:
+    return f"{output.name} = {formula(output, members)}"
+
+
+def row_passes(group: Group) -> list[Gather]:
+    """A row kernel: one pass for short rows, else one for each reduction and one at the end."""
+    members = frozenset(group.members)
+    rows = _Rows(group.output, members, _values(members), _out(group.output))
+    body = rows.build()
+    length = product(rows.cols)
+    if not isinstance(length, int) or length > SHORT_ROW:
+        return _staged(group, rows.reductions)
+    axes, body = _peel(body)
+    *setup, last = body
+    inner, final = _peel([last])
+    args = rows.values.args
+    return [Gather((*axes, *inner), (*setup, *final), rows.out, tuple(args.values()),
+                   group.output, tuple(args), None, _formula(group.output, members))]
+
+
+def _staged(group: Group, reductions: Sequence[Node]) -> list[Gather]:
+    """Each reduction on its own; what lies between them is computed where it is read."""
+    inner = frozenset(group.members) - set(reductions)
+    passes = [nest_pass(r, r, inner | {r}) for r in reductions if r is not group.output]
+    anchor = group.output if group.output in reductions else None
+    return [*passes, nest_pass(group.output, anchor, inner | {group.output})]
+
+
+class _Rows(RowBuilder):
+    """A row kernel that keeps nothing in its output."""
+
+    def _kept(self, order: Sequence[Node], stages: dict[Node, int]) -> Node | None:
+        return None
+
+
+def _peel(body: Sequence[Stmt]) -> tuple[tuple[Axis, ...], tuple[Stmt, ...]]:
+    """The axes of the perfect loops around a body, and the body."""
+    axes: list[Axis] = []
+    while len(body) == 1 and isinstance(body[0], For):
+        axes.append(body[0].axis)
+        body = body[0].body
+    return tuple(axes), tuple(body)
+
+
+def routine_passes(group: Group) -> list[Gather]:
+    """Gather forms of routines.
+
+    Raises:
+        NotGather: the routine has none.
+    """
+    anchor = group.anchor
+    assert anchor is not None
+    form = registry.get(anchor.op).form
+    assert isinstance(form, Routine)
+    raise NotGather(f"{anchor.op} has no form at one index", where=str(anchor.where))
+
+
+def size_of(axes: Sequence[Axis]) -> Dim:
+    return product(a.extent for a in axes)
+
+
+def with_body(gather: Gather, body: Sequence[Stmt]) -> Gather:
+    return replace(gather, body=tuple(body))

@@ -1,0 +1,1 @@
+"""WebGL2: kernels as fragment shaders in GLSL ES 3.00."""

@@ -1,0 +1,406 @@
+"""Prints the loop IR of a shader as GLSL ES 3.00; knows no graph operator.
+
+Numbers in indices and bounds become *holes*: shaders that are equal but for them share a program,
+and what differs between its draws becomes a uniform (see `programs.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transpile.errors import InternalError
+from transpile.ir.dims import (
+    Dim,
+    FloorDiv,
+    Mod,
+    Name,
+    Opaque,
+    Poly,
+    atom,
+    floordiv,
+    mod,
+    nonnegative,
+)
+from transpile.ir.dims import lower as lower_bound
+from transpile.lower.expr import Call, Const, Expr, Index, Load, Local
+from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, SUM, UNARY
+from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
+from transpile.targets.glsl.lanes import base, is_vector
+from transpile.targets.glsl.scalars import (
+    CONDITION,
+    FUNCTIONS,
+    GLSL,
+    NATIVE_VECTOR,
+    SCALAR,
+    VECTOR,
+)
+from transpile.targets.glsl.shader import ELEMENT, Shader
+from transpile.targets.glsl.textures import Layout
+
+TYPES = {"float32": "float", "int32": "int", "uint8": "int", "bool": "bool",
+         "float32x4": "vec4", "int32x4": "ivec4", "uint8x4": "ivec4", "boolx4": "bvec4"}
+
+SMALL = 4
+"""Numbers up to this are part of a shader's form: strides, kernel sizes of up to three, lanes."""
+
+HOLE = re.compile(r"\{(\d+)\}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A shader's text with holes `{0}`, `{1}`, ... and what goes there.
+
+    Attributes:
+        functions: definitions that it calls, in order.
+    """
+
+    text: str
+    holes: tuple[Dim, ...]
+    functions: tuple[str, ...]
+
+
+def glsl_number(value: float | int | bool, dtype: str) -> str:
+    """A literal of one dtype; infinities and NaN by their bits."""
+    if dtype == "bool":
+        return "true" if value else "false"
+    if dtype != "float32":
+        return str(int(value)) if value != -2**31 else "(-2147483647 - 1)"
+    if math.isnan(value):
+        return "intBitsToFloat(0x7fc00000)"
+    if math.isinf(value):
+        return f"intBitsToFloat({'0x7f800000' if value > 0 else '-8388608'})"
+    single = np.float32(value)
+    text = str(single)
+    return text if any(c in text for c in ".e") else f"{text}.0"
+
+
+class Printer:
+    """Prints one shader."""
+
+    def __init__(self, shader: Shader) -> None:
+        self.shader = shader
+        self.lines: list[str] = []
+        self.indent = 1
+        self.holes: list[Dim] = []
+        self.functions: dict[str, None] = {}
+        self.names = {ELEMENT: ELEMENT} if shader.one_by_one else {}
+        self.stores = 0
+
+    def source(self) -> Source:
+        body = self.shader.body
+        if self.shader.one_by_one:
+            self.block(body)
+            kind = TYPES[self.shader.out.dtype]
+            main = [f"{kind} element(int e) {{", *self.lines, "}", "", *self.call_each()]
+        else:
+            self.block(body)
+            column, row = self.local("q"), self.local("r")
+            find = f"  int {column} = int(gl_FragCoord.x), {row} = int(gl_FragCoord.y);"
+            main = ["void main() {", find, *self.lines, "}"]
+        text = "\n".join([*self.declarations(), "", *main, ""])
+        return Source(text, tuple(self.holes), tuple(self.functions))
+
+    def declarations(self) -> list[str]:
+        inputs = [f"uniform {self.sampler(a.dtype)} {a.name};" for a in self.shader.args]
+        out = "vec4" if self.shader.out.dtype == "float32" else "ivec4"
+        layers = self.shader.layouts[self.shader.out.name].layers
+        return [*inputs, *(f"layout(location = {k}) out {out} o{k};" for k in range(layers))]
+
+    def sampler(self, dtype: str) -> str:
+        return "sampler2DArray" if dtype == "float32" else "isampler2DArray"
+
+    def call_each(self) -> list[str]:
+        layout = self.shader.layouts[self.shader.out.name]
+        out = "vec4" if self.shader.out.dtype == "float32" else "ivec4"
+        each = ", ".join(f"{'int(' if self.shader.out.dtype == 'bool' else ''}element(e + {n})"
+                         f"{')' if self.shader.out.dtype == 'bool' else ''}" for n in range(4))
+        return ["void main() {",
+                f"  int e = (int(gl_FragCoord.y) * {self.hole(layout.width)}"
+                " + int(gl_FragCoord.x)) * 4;", f"  o0 = {out}({each});", "}"]
+
+    def hole(self, value: Dim) -> str:
+        """A number, or a place for it."""
+        if isinstance(value, int) and abs(value) <= SMALL:
+            return str(value)
+        self.holes.append(value)
+        return f"{{{len(self.holes) - 1}}}"
+
+    def local(self, name: str) -> str:
+        """A legal name; no two alike."""
+        if name not in self.names:
+            text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "v"
+            text = f"v{text}" if text[0].isdigit() or text.startswith("gl_") else text
+            if (re.fullmatch(r"[aotu]\d+", text) and text != name) or text in WORDS:
+                text += "_"
+            taken = set(self.names.values())
+            count, unique = 1, text
+            while unique in taken:
+                count += 1
+                unique = f"{text.rstrip('_')}_{count}"
+            self.names[name] = unique
+        return self.names[name]
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " * self.indent + text)
+
+    def block(self, body: Sequence[Stmt]) -> None:
+        for stmt in body:
+            self.statement(stmt)
+
+    def nested(self, head: str, body: Sequence[Stmt]) -> None:
+        self.line(head)
+        self.indent += 1
+        self.block(body)
+        self.indent -= 1
+
+    def statement(self, stmt: Stmt) -> None:
+        if isinstance(stmt, For):
+            self.loop(stmt)
+        elif isinstance(stmt, If):
+            self.nested(f"if ({self.expr(stmt.condition)}) {{", stmt.then)
+            if stmt.otherwise:
+                self.nested("} else {", stmt.otherwise)
+            self.line("}")
+        elif isinstance(stmt, Store):
+            self.store(stmt)
+        elif isinstance(stmt, (Let, Declare)):
+            self.line(f"{TYPES[stmt.value.dtype]} {self.local(stmt.name)} = "
+                      f"{self.expr(stmt.value)};")
+        elif isinstance(stmt, Assign):
+            self.assign(stmt)
+
+    def assign(self, stmt: Assign) -> None:
+        name, value = self.local(stmt.name), stmt.value
+        if (isinstance(value, Call) and value.fn == "add" and isinstance(value.args[0], Local)
+                and value.args[0].name == stmt.name):
+            self.line(f"{name} += {self.expr(value.args[1])};")
+        else:
+            self.line(f"{name} = {self.expr(value)};")
+
+    def store(self, stmt: Store) -> None:
+        text = self.expr(stmt.value)
+        if self.shader.one_by_one:
+            self.line(f"return ({text}) & 255;" if self.shader.out.dtype == "uint8"
+                      else f"return {text};")
+            return
+        if base(stmt.value.dtype) == "bool":
+            text = f"ivec4({text})"
+        elif self.shader.out.dtype == "uint8":
+            text = f"({text}) & 255"
+        self.line(f"o{self.stores} = {text};")
+        self.stores += 1
+
+    def loop(self, stmt: For) -> None:
+        name = self.local(stmt.axis.name)
+        step = f"{name}++" if stmt.step == 1 else f"{name} += {stmt.step}"
+        self.nested(f"for (int {name} = {self.index(stmt.start)}; "
+                    f"{name} < {self.index(stmt.stop, SUM)}; {step}) {{", stmt.body)
+        self.line("}")
+
+    def expr(self, value: Expr, needed: float = 0) -> str:
+        text, precedence = self._expr(value)
+        return f"({text})" if precedence < needed else text
+
+    def _expr(self, value: Expr) -> tuple[str, float]:
+        if isinstance(value, Const):
+            text = glsl_number(value.value, value.dtype)
+            return text, UNARY if text.startswith("-") else ATOM
+        if isinstance(value, Local):
+            return self.local(value.name), ATOM
+        if isinstance(value, Index):
+            return self._index(value.index)
+        if isinstance(value, Load):
+            return self.load(value)
+        assert isinstance(value, Call), value
+        return self.call(value)
+
+    def call(self, value: Call) -> tuple[str, float]:
+        if value.fn == "splat":
+            return f"{TYPES[value.dtype]}({self.expr(value.args[0])})", ATOM
+        if value.fn == "lanes":
+            return f"{TYPES[value.dtype]}({', '.join(map(self.expr, value.args))})", ATOM
+        if value.fn == "lane":
+            return self.lane(value), ATOM
+        if value.fn == "select":
+            return self.select(value)
+        cells = GLSL[value.fn]
+        dtype = value.args[-1].dtype
+        cell = cells.get(dtype, cells.get(""))
+        if cell is None:
+            raise InternalError(f"GLSL has no {value.fn} of {dtype}")
+        self.use(cell.template, is_vector(dtype))
+        needs = cell.needs or (0,) * len(value.args)
+        operands = [self.operand(a, n, value) for a, n in zip(value.args, needs, strict=True)]
+        text = cell.template
+        return re.sub(r"\{(\d)\}", lambda m: operands[int(m[1])], text), cell.precedence
+
+    def operand(self, value: Expr, needed: float, outer: Call) -> str:
+        """An operand; arithmetic takes a scalar beside a vector as it is."""
+        if (outer.fn in ("add", "sub", "mul", "div") and isinstance(value, Call)
+                and value.fn == "splat" and not all(
+                    isinstance(a, Call) and a.fn == "splat" for a in outer.args)):
+            return self.expr(value.args[0], max(needed, UNARY))
+        text = self.expr(value, needed)
+        return f"({text})" if text.startswith("-") and needed else text
+
+    def lane(self, value: Call) -> str:
+        vector, number = value.args
+        assert isinstance(number, Const)
+        component = "xyzw"[int(number.value)]
+        if isinstance(vector, Load):
+            text = f"{self.texel(vector)}.{component}"
+            return f"({text} != 0)" if value.dtype == "bool" else text
+        return f"{self.expr(vector, ATOM)}.{component}"
+
+    def select(self, value: Call) -> tuple[str, float]:
+        condition, a, b = value.args
+        if not is_vector(condition.dtype):
+            return (f"{self.expr(condition, CONDITION + 1)} ? {self.expr(a, CONDITION + 1)} : "
+                    f"{self.expr(b, CONDITION)}", CONDITION)
+        if base(value.dtype) == "float32":
+            return f"mix({self.expr(b)}, {self.expr(a)}, {self.expr(condition)})", ATOM
+        name = "pickB" if base(value.dtype) == "bool" else "pickI"
+        self.functions[definition(name, True)] = None
+        return f"{name}({self.expr(condition)}, {self.expr(a)}, {self.expr(b)})", ATOM
+
+    def use(self, template: str, vector: bool = False) -> None:
+        """Note the functions that a template calls, what they call first."""
+        for name in re.findall(r"[A-Za-z_0-9]+(?=\()", template):
+            if name in FUNCTIONS:
+                self.use(FUNCTIONS[name].split("{", 1)[1])
+                if not vector or name not in NATIVE_VECTOR:
+                    self.functions[definition(name, False)] = None
+                if vector:
+                    self.functions[definition(name, True)] = None
+
+    def load(self, value: Load) -> tuple[str, float]:
+        if value.lanes == 4:
+            text = self.texel(value)
+            return f"notEqual({text}, ivec4(0))" if base(value.dtype) == "bool" else text, ATOM
+        texel = self.texel(Load(value.buffer, value.index, value.dtype, 4))
+        text = f"{texel}[{self.expr_mod4(value.index)}]"
+        return f"({text} != 0)" if value.dtype == "bool" else text, ATOM
+
+    def expr_mod4(self, index: Dim) -> str:
+        return self.index(mod(index, 4))
+
+    def texel(self, load: Load) -> str:
+        """The texel that holds element `load.index`."""
+        layout = self.shader.layouts[load.buffer]
+        texel = floordiv(load.index, 4)
+        x, row = mod(texel, layout.width), floordiv(texel, layout.width)
+        if isinstance(layout.rows, int) and layout.rows == 1:
+            x, row = texel, 0
+        y, z = (row, 0) if layout.layers == 1 else (floordiv(row, 4), mod(row, 4))
+        return (f"texelFetch({load.buffer}, ivec3({self.index(x)}, {self.index(y)}, "
+                f"{self.index(z)}), 0)")
+
+    def index(self, value: Dim, needed: float = 0) -> str:
+        text, precedence = self._index(value)
+        return f"({text})" if precedence < needed else text
+
+    def _index(self, value: Dim) -> tuple[str, float]:
+        if isinstance(value, int):
+            return (self.hole(value), ATOM) if value >= 0 else (f"-{self.hole(-value)}", UNARY)
+        named = [(m, c) for m, c in value.terms if m and all(isinstance(a, Name) for a in m)]
+        others = [(m, c) for m, c in value.terms if (m, c) not in named]
+        if named:  # a size is a number at run time
+            others = [(m, c) for m, c in others if m]
+            size = Poly(tuple(named)) + value.const
+            terms = [(self.hole(size), float(ATOM))]
+            if not others:
+                return terms[0]
+            return self.joined([*self.terms(others), *terms])
+        return self.joined(self.terms(others))
+
+    def terms(self, terms: Sequence[tuple[Sequence[object], int]]) -> list[tuple[str, float]]:
+        ordered = sorted(terms, key=lambda t: (not t[0], -len(t[0]), t[1] < 0))
+        return [self._term(m, c) for m, c in ordered]
+
+    def joined(self, terms: list[tuple[str, float]]) -> tuple[str, float]:
+        if len(terms) == 1:
+            return terms[0]
+        if terms[0][0].startswith("-"):
+            terms = sorted(terms, key=lambda t: t[0].startswith("-"))
+        text = " + ".join(f"({t})" if p < SUM else t for t, p in terms)
+        return text.replace("+ -", "- "), SUM
+
+    def _term(self, monomial: Sequence[object], coef: int) -> tuple[str, float]:
+        if not monomial:
+            return ("-" if coef < 0 else "") + self.hole(abs(coef)), ATOM if coef >= 0 else UNARY
+        sizes = [a for a in monomial if isinstance(a, Name)]
+        factors = [self._atom(a) for a in monomial if not isinstance(a, Name)]
+        scale: Dim = abs(coef)
+        for a in sizes:
+            scale = scale * atom(a)
+        if scale != 1:
+            factors.append((self.hole(scale), ATOM))
+        sign = "-" if coef < 0 else ""
+        if len(factors) == 1:
+            text, precedence = factors[0]
+            return (sign + (f"({text})" if sign and precedence < UNARY else text),
+                    UNARY if sign else precedence)
+        return sign + " * ".join(f"({t})" if p < UNARY else t for t, p in factors), PRODUCT
+
+    def _atom(self, a: object) -> tuple[str, float]:
+        if isinstance(a, (FloorDiv, Mod)):
+            return self.division(a)
+        if isinstance(a, Opaque):
+            return self._expr(a.expr)
+        return self.local(str(a)), ATOM
+
+    def division(self, a: FloorDiv | Mod) -> tuple[str, float]:
+        power = a.divisor.bit_length() - 1 if isinstance(a.divisor, int) else -1
+        if isinstance(a.divisor, int) and a.divisor == 1 << power and (
+                a.divisor <= SMALL or a.divisor in FLAT_WIDTHS):
+            if isinstance(a, FloorDiv):
+                return f"{self.index(a.value, SHIFT + 1)} >> {power}", SHIFT
+            return f"{self.index(a.value, BIT_AND + 1)} & {a.divisor - 1}", BIT_AND
+        if nonnegative(lower_bound(a.value)):
+            sign = "/" if isinstance(a, FloorDiv) else "%"
+            return (f"{self.index(a.value, PRODUCT)} {sign} {self.index(a.divisor, UNARY)}",
+                    PRODUCT)
+        name = "floorDiv" if isinstance(a, FloorDiv) else "floorMod"
+        self.functions[definition(name, False)] = None
+        return f"{name}({self.index(a.value)}, {self.index(a.divisor)})", ATOM
+
+
+FLAT_WIDTHS = (256, 1024, 4096)
+
+WORDS = frozenset("""element main input output sample common partition active filter resource flat
+buffer shared texture mix step floor max min in out inout float int bool vec4 const highp half
+e u lowp discard return if else for while do switch case default struct uniform layout""".split())
+
+
+def definition(name: str, vector: bool) -> str:
+    """A function of `FUNCTIONS` for scalars or for vectors, lane by lane."""
+    if name in ("pickB", "pickI"):
+        kind = "bvec4" if name == "pickB" else "ivec4"
+        lanes = ", ".join(f"c.{k} ? a.{k} : b.{k}" for k in "xyzw")
+        return f"{kind} {name}(bvec4 c, {kind} a, {kind} b) {{\n  return {kind}({lanes});\n}}"
+    text = FUNCTIONS[name]
+    kinds = VECTOR if vector else SCALAR
+    if not vector or name in ("floorDiv", "floorMod"):
+        return re.sub(r"\b[TIB]\b", lambda m: kinds[m[0]], text)
+    if name in NATIVE_VECTOR:
+        return NATIVE_VECTOR[name]
+    head = re.sub(r"\b[TIB]\b", lambda m: kinds[m[0]], text.split("{")[0])
+    kind, parameters = head.split()[0], re.findall(r"(\w+)[,)]", head)
+    lanes = ", ".join(f"{name}({', '.join(f'{p}.{k}' for p in parameters)})" for k in "xyzw")
+    return f"{head}{{\n  return {kind}({lanes});\n}}"
+
+
+def print_shader(shader: Shader) -> Source:
+    """The GLSL of a shader, without its version line and precisions."""
+    return Printer(shader).source()
+
+
+def layout_text(layout: Layout) -> str:
+    """For tables: `8 x 784 texels in 4 layers`."""
+    layers = f" in {layout.layers} layers" if layout.layers > 1 else ""
+    return f"{layout.width} x {layout.height} texels{layers}"

@@ -1,0 +1,259 @@
+"""A graph as draws: shaders shared between layers, textures planned and reused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from transpile.fuse import Group, fuse
+from transpile.ir.dims import Dim
+from transpile.ir.graph import Graph, Node
+from transpile.ir.types import TensorType
+from transpile.lower.legalize import Gather, gathers
+from transpile.lower.storage import ROW_MAJOR
+from transpile.targets.glsl.printer import HOLE, Source, print_shader
+from transpile.targets.glsl.shader import build_shader, can_target_four
+from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of
+
+root = ROW_MAJOR.root
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A 2D array texture of RGBA32F, or of RGBA32I for integers and bools."""
+
+    is_float: bool
+    width: Dim
+    height: Dim
+    layers: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A tensor in a texture."""
+
+    name: str
+    type: TensorType
+    texture: int
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw call.
+
+    Attributes:
+        program: number of the shader.
+        inputs: texture numbers, in the order of the shader's samplers.
+        output: a texture number; all its layers are written.
+        uniforms: the values of `u`.
+        width, height: of the viewport.
+    """
+
+    program: int
+    inputs: tuple[int, ...]
+    output: int
+    uniforms: tuple[Dim, ...]
+    width: Dim
+    height: Dim
+    label: str
+    formula: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class WebglPlan:
+    """Everything that the WebGL part of a module consists of.
+
+    Attributes:
+        shaders: fragment shaders without version line and precisions.
+        textures: all that are ever allocated.
+        weights: constants, uploaded once.
+        results: pairs of output name and where it lies.
+    """
+
+    shaders: tuple[str, ...]
+    textures: tuple[Texture, ...]
+    weights: tuple[Placed, ...]
+    arrays: dict[str, np.ndarray]
+    inputs: tuple[Placed, ...]
+    results: tuple[tuple[str, Placed], ...]
+    draws: tuple[Draw, ...]
+
+
+@dataclass
+class _Pass:
+    """A pass before textures and programs are numbered."""
+
+    gather: Gather
+    reads: tuple[Node, ...]
+    source: Source
+    layout: Layout
+    group: Group
+
+
+def plan_webgl(graph: Graph) -> WebglPlan:
+    """The draws of an optimised graph whose nodes have unique names."""
+    layouts: dict[Node, Layout] = {}
+    for node in (*graph.inputs, *graph.constants):
+        layouts[node] = layout_of(node.type)
+    passes = [p for group in fuse(graph) for p in _passes(group, layouts)]
+    shaders, numbers, uniforms = share_programs([p.source for p in passes])
+    textures = _Textures()
+    fixed = _used_constants(passes, graph)
+    weights = tuple(textures.add(n, layouts[n]) for n in fixed)
+    inputs = tuple(textures.add(n, layouts[n]) for n in graph.inputs)
+    draws = []
+    last = _last_reads(passes, graph)
+    for step, one in enumerate(passes):
+        reads = tuple(textures.of[n].texture for n in one.reads)
+        placed = textures.reuse(one.gather.output, one.layout)
+        draws.append(Draw(numbers[step], reads, placed.texture, uniforms[step],
+                          one.layout.width, one.layout.height, one.gather.output.name,
+                          one.gather.formula, str(replace(one.gather.output.where, part_of=""))))
+        for node in {*one.reads, one.gather.output}:
+            if last.get(node, step) == step and not node.is_constant and node.op != "input":
+                textures.release(node)
+    results = tuple((name, textures.of[root(n)]) for name, n in graph.outputs)
+    return WebglPlan(shaders, tuple(textures.slots), weights, {n.name: n.value for n in fixed},
+                     inputs, results, tuple(draws))
+
+
+def _passes(group: Group, layouts: dict[Node, Layout]) -> Iterable[_Pass]:
+    for gather in gathers(group):
+        reads = tuple(root(n) for n in gather.reads)
+        layout = _output_layout(gather)
+        known = {a.name: layouts[n] for a, n in zip(gather.inputs, reads, strict=True)}
+        shader = build_shader(gather, {**known, gather.out.name: layout})
+        layouts[gather.output] = layout
+        yield _Pass(gather, reads, print_shader(shader), layout, group)
+
+
+def _output_layout(gather: Gather) -> Layout:
+    """Four layers wherever four rows can be computed by one invocation."""
+    type_ = gather.output.type
+    four = layout_of(type_, 4)
+    if (four.layers == 4 and is_natural(four, type_) and enough_rows(four)
+            and can_target_four(gather, four)):
+        return four
+    return layout_of(type_)
+
+
+def _used_constants(passes: Sequence[_Pass], graph: Graph) -> list[Node]:
+    read = dict.fromkeys(n for p in passes for n in p.reads if n.is_constant)
+    read.update(dict.fromkeys(root(n) for _, n in graph.outputs if root(n).is_constant))
+    return list(read)
+
+
+def _last_reads(passes: Sequence[_Pass], graph: Graph) -> dict[Node, int]:
+    last = {n: step for step, p in enumerate(passes) for n in p.reads}
+    last.update({root(n): len(passes) for _, n in graph.outputs})
+    return last
+
+
+@dataclass
+class _Textures:
+    """Textures by number; a free one is reused by what fits, or grows for it."""
+
+    slots: list[Texture] = field(default_factory=list)
+    free: list[int] = field(default_factory=list)
+    of: dict[Node, Placed] = field(default_factory=dict)
+
+    def add(self, node: Node, layout: Layout) -> Placed:
+        """A texture of its own."""
+        self.slots.append(_texture(node, layout))
+        return self._place(node, layout, len(self.slots) - 1)
+
+    def reuse(self, node: Node, layout: Layout) -> Placed:
+        """The free texture that has to grow least, if one is not much too large."""
+        wanted = _texture(node, layout)
+        found = [(g, n) for n in self.free if (g := _growth(self.slots[n], wanted)) is not None]
+        if not found:
+            return self.add(node, layout)
+        number = min(found)[1]
+        self.free.remove(number)
+        self.slots[number] = _union(self.slots[number], wanted)
+        return self._place(node, layout, number)
+
+    def release(self, node: Node) -> None:
+        self.free.append(self.of[node].texture)
+
+    def _place(self, node: Node, layout: Layout, number: int) -> Placed:
+        self.of[node] = Placed(node.name, node.type, number, layout)
+        return self.of[node]
+
+
+def _texture(node: Node, layout: Layout) -> Texture:
+    return Texture(node.dtype == "float32", layout.width, layout.height, layout.layers)
+
+
+def _growth(old: Texture, wanted: Texture) -> int | None:
+    """How many texels a texture must grow by to hold another one; None where it cannot."""
+    if old.is_float != wanted.is_float or old.layers != wanted.layers:
+        return None
+    if (old.width, old.height) == (wanted.width, wanted.height):
+        return -1
+    both = _union(old, wanted)
+    sizes = [t.width * t.height for t in (old, wanted, both)]
+    if not all(isinstance(s, int) for s in sizes):
+        return None
+    before, needed, after = sizes
+    assert isinstance(before, int) and isinstance(needed, int) and isinstance(after, int)
+    return after - before if after <= before + needed else None
+
+
+def _union(a: Texture, b: Texture) -> Texture:
+    if (a.width, a.height) == (b.width, b.height):
+        return a
+    if not all(isinstance(d, int) for t in (a, b) for d in (t.width, t.height)):
+        return a
+    return replace(a, width=max(a.width, b.width),  # type: ignore[type-var]
+                   height=max(a.height, b.height))  # type: ignore[type-var]
+
+
+def share_programs(sources: Sequence[Source]
+                   ) -> tuple[tuple[str, ...], list[int], list[tuple[Dim, ...]]]:
+    """One shader for all sources of one form.
+
+    Returns:
+        the shaders, and for each source its shader's number and the values of `u`.
+    """
+    forms: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for k, source in enumerate(sources):
+        forms.setdefault((source.text, source.functions), []).append(k)
+    shaders: list[str] = []
+    numbers, uniforms = [0] * len(sources), [()] * len(sources)  # type: ignore[var-annotated]
+    for (text, functions), members in forms.items():
+        columns = list(zip(*(sources[k].holes for k in members), strict=True))
+        names, kept = _uniform_names(columns)
+        filled = HOLE.sub(lambda m, n=names: n[int(m[1])], text)  # type: ignore[misc]
+        head = [f"uniform int u[{len(kept)}];"] if kept else []
+        shaders.append("\n".join([*head, *_with_functions(filled, functions)]))
+        for position, k in enumerate(members):
+            numbers[k] = len(shaders) - 1
+            uniforms[k] = tuple(column[position] for column in kept)
+    return tuple(shaders), numbers, uniforms
+
+
+def _uniform_names(columns: Sequence[tuple[Dim, ...]]) -> tuple[list[str], list[tuple[Dim, ...]]]:
+    """What stands in each hole: a number that all draws share, or an element of `u`."""
+    names: list[str] = []
+    kept: list[tuple[Dim, ...]] = []
+    for column in columns:
+        if isinstance(column[0], int) and all(v == column[0] for v in column):
+            names.append(str(column[0]))
+            continue
+        if column not in kept:
+            kept.append(column)
+        names.append(f"u[{kept.index(column)}]")
+    return names, kept
+
+
+def _with_functions(text: str, functions: Sequence[str]) -> list[str]:
+    """The functions go between the declarations and the rest."""
+    match = re.search(r"\n\n", text)
+    assert match is not None
+    return [text[:match.start()], *functions, text[match.end():]]

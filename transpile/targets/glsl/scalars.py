@@ -1,0 +1,277 @@
+"""The GLSL column of the scalar table, and the functions that a shader defines for it.
+
+Templates are keyed by operand dtype, `x4` for vectors; "" serves all others, and what is missing
+is decomposed by the row. A template that names a function of `FUNCTIONS` brings its definition.
+
+Own functions stand where drivers are worse than 1e-5 or differ from NumPy: SwiftShader's sin and
+cos are off by 1.9e-4, its `max(NaN, 0)` is 0, and `pow` of a negative number is undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transpile.lower.scalar import (
+    ATOM,
+    BIT_AND,
+    BIT_OR,
+    BIT_XOR,
+    COMPARE,
+    EQUAL,
+    PRODUCT,
+    SUM,
+    UNARY,
+    Cell,
+    Column,
+    function,
+    infix,
+)
+
+CONDITION = 3
+"""The precedence of `a ? b : c`."""
+
+AND, XOR, OR = 5, 4.6, 4.3
+
+
+def _both(cell: Cell) -> Column:
+    """The same for scalars and vectors."""
+    return {"": cell}
+
+
+def _compare(sign: str, name: str, level: int) -> Column:
+    vector = function(name, 2)
+    return {"": infix(sign, level, commutes=False), "float32x4": vector, "int32x4": vector,
+            "uint8x4": vector, "boolx4": vector}
+
+
+def _logical(sign: str, name: str, level: float) -> Column:
+    return {"bool": infix(sign, level), "boolx4": function(name, 2)}  # type: ignore[arg-type]
+
+
+def _integers(name: str, cell: Cell, arity: int = 2) -> Column:
+    """One cell for floats; a function for integers and vectors of them."""
+    whole = function(name, arity)
+    return {"": cell, "int32": whole, "uint8": whole, "int32x4": whole, "uint8x4": whole}
+
+
+_FLOAT_TO = {"float32": function("int"), "float32x4": function("ivec4")}
+
+GLSL: dict[str, Mapping[str, Cell]] = {
+    "add": _both(infix("+", SUM)), "sub": _both(infix("-", SUM, commutes=False)),
+    "mul": _both(infix("*", PRODUCT)), "div": _both(infix("/", PRODUCT, commutes=False)),
+    "neg": _both(Cell("-{0}", UNARY, (UNARY + 1,))), "abs": _both(function("abs")),
+    "sign": _both(function("sign")), "floor": _both(function("floor")),
+    "ceil": _both(function("ceil")), "trunc": _both(function("trunc")),
+    "round": _both(function("roundEven")), "sqrt": _both(function("sqrt")),
+    "exp": _both(function("exp")), "log": _both(function("log")),
+    "expm1": _both(function("expm1_")), "log1p": _both(function("log1p_")),
+    "sin": _both(function("sin_")), "cos": _both(function("cos_")),
+    "tan": _both(function("tan_")), "asin": _both(function("asin_")),
+    "acos": _both(function("acos_")), "atan": _both(function("atan_")),
+    "atan2": _both(function("atan2_", 2)), "sinh": _both(function("sinh_")),
+    "cosh": _both(function("cosh_")), "tanh": _both(function("tanh_")),
+    "asinh": _both(function("asinh_")), "acosh": _both(function("acosh_")),
+    "atanh": _both(function("atanh_")), "pow": _integers("ipow", function("pow_", 2)),
+    "floor_div": _integers("idiv", Cell("floor({0} / {1})", ATOM, (PRODUCT, UNARY))),
+    "fmod": _integers("irem", function("fmod_", 2)),
+    "maximum": _integers("max", function("maxNaN", 2)),
+    "minimum": _integers("min", function("minNaN", 2)),
+    "isnan": _both(function("isnan")),
+    "isinf": _both(function("isinf")),
+    "equal": _compare("==", "equal", EQUAL), "not_equal": _compare("!=", "notEqual", EQUAL),
+    "less": _compare("<", "lessThan", COMPARE), "greater": _compare(">", "greaterThan", COMPARE),
+    "less_equal": _compare("<=", "lessThanEqual", COMPARE),
+    "greater_equal": _compare(">=", "greaterThanEqual", COMPARE),
+    "logical_and": _logical("&&", "both", AND), "logical_or": _logical("||", "either", OR),
+    "logical_xor": {"bool": infix("!=", EQUAL, commutes=False), "boolx4": function("notEqual", 2)},
+    "logical_not": {"bool": Cell("!{0}", UNARY, (UNARY,)), "boolx4": function("not")},
+    "bitwise_and": {"bool": infix("&&", AND), "boolx4": function("both", 2),  # type: ignore
+                    "": infix("&", BIT_AND)},
+    "bitwise_or": {"bool": infix("||", OR), "boolx4": function("either", 2),  # type: ignore
+                   "": infix("|", BIT_OR)},
+    "bitwise_xor": {"bool": infix("!=", EQUAL), "boolx4": function("notEqual", 2),
+                    "": infix("^", BIT_XOR)},
+    "bitwise_not": {"bool": Cell("!{0}", UNARY, (UNARY,)), "boolx4": function("not"),
+                    "": Cell("~{0}", UNARY, (UNARY,))},
+    "shift_left": _both(function("shiftLeft", 2)),
+    "shift_right": _both(function("shiftRight", 2)),
+    "to_float32": {"": function("float"), "float32": Cell("{0}"), "float32x4": Cell("{0}"),
+                   "int32x4": function("vec4"), "uint8x4": function("vec4"),
+                   "boolx4": function("vec4")},
+    "to_int32": {**_FLOAT_TO, "": Cell("{0}"), "bool": function("int"),
+                 "boolx4": function("ivec4")},
+    "to_uint8": {"float32": Cell("int({0}) & 255", BIT_AND),
+                 "float32x4": Cell("ivec4({0}) & 255", BIT_AND), "bool": function("int"),
+                 "boolx4": function("ivec4"), "": Cell("{0} & 255", BIT_AND, (BIT_AND,))},
+    "to_bool": {"bool": Cell("{0}"), "boolx4": Cell("{0}"),
+                "float32": Cell("{0} != 0.0", EQUAL, (EQUAL,)),
+                "float32x4": Cell("notEqual({0}, vec4(0))"),
+                "int32x4": Cell("notEqual({0}, ivec4(0))"),
+                "uint8x4": Cell("notEqual({0}, ivec4(0))"),
+                "": Cell("{0} != 0", EQUAL, (EQUAL,))},
+}
+"""Templates by function and operand dtype; `select`, `splat`, `lane` and `lanes` are the
+printer's own."""
+
+FUNCTIONS: dict[str, str] = {
+    "maxNaN": """T maxNaN(T a, T b) {
+  return a > b || isnan(a) ? a : b;
+}""",
+    "minNaN": """T minNaN(T a, T b) {
+  return a < b || isnan(a) ? a : b;
+}""",
+    "expm1_": """T expm1_(T x) {
+  // Taylor's series near 0, where exp(x) - 1 cancels.
+  return abs(x) < 0.3
+    ? x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * (0.0083333338
+      + x * (0.0013888889 + x * 0.00019841270))))))
+    : exp(x) - 1.0;
+}""",
+    "log1p_": """T log1p_(T x) {
+  // 2 atanh(s), s = x / (2 + x), near 0.
+  float s = x / (2.0 + x), q = s * s;
+  return abs(x) < 0.4
+    ? 2.0 * s * (1.0 + q * (0.33333334 + q * (0.2 + q * (0.14285715 + q * 0.11111111))))
+    : log(1.0 + x);
+}""",
+    "reduced": """T reduced(T x, T k) {
+  // x - k pi/2 in three parts (Cody and Waite).
+  return ((x - k * 1.5703125) - k * 4.837512969970703e-4) - k * 7.549790126404332e-8;
+}""",
+    "sin_": """T sin_(T x) {
+  if (isinf(x)) return x - x;
+  float k = floor(x * 0.63661977 + 0.5), r = reduced(x, k), q = r * r;
+  float s = r + r * q * (-0.16666655 + q * (0.0083321609 - q * 1.9515296e-4));
+  float c = 1.0 - 0.5 * q + q * q * (0.041666646 + q * (-0.0013887316 + q * 2.4433157e-5));
+  int n = int(k) & 3;
+  float v = (n & 1) == 0 ? s : c;
+  return n > 1 ? -v : v;
+}""",
+    "cos_": """T cos_(T x) {
+  if (isinf(x)) return x - x;
+  float k = floor(x * 0.63661977 + 0.5), r = reduced(x, k), q = r * r;
+  float s = r + r * q * (-0.16666655 + q * (0.0083321609 - q * 1.9515296e-4));
+  float c = 1.0 - 0.5 * q + q * q * (0.041666646 + q * (-0.0013887316 + q * 2.4433157e-5));
+  int n = int(k) & 3;
+  float v = (n & 1) == 0 ? c : s;
+  return n == 1 || n == 2 ? -v : v;
+}""",
+    "tan_": """T tan_(T x) {
+  return sin_(x) / cos_(x);
+}""",
+    "atan_": """T atan_(T x) {
+  // Cephes' atanf: three ranges, then a polynomial.
+  float a = abs(x), base = 0.0;
+  if (a > 2.4142135) {
+    base = 1.5707963;
+    a = -1.0 / a;
+  } else if (a > 0.41421357) {
+    base = 0.78539819;
+    a = (a - 1.0) / (a + 1.0);
+  }
+  float q = a * a;
+  float y = base + a + a * q * (-0.33332950 + q * (0.19977711 + q * (-0.13877685
+    + q * 0.080537445)));
+  return isnan(x) ? x : x < 0.0 ? -y : y;
+}""",
+    "atan2_": """T atan2_(T y, T x) {
+  if (x == 0.0 && y == 0.0) return 0.0;
+  float a = atan_(y / x);
+  return x >= 0.0 || isnan(a) ? a : y < 0.0 ? a - 3.1415927 : a + 3.1415927;
+}""",
+    "asin_": """T asin_(T x) {
+  return atan2_(x, sqrt((1.0 - x) * (1.0 + x)));
+}""",
+    "acos_": """T acos_(T x) {
+  return atan2_(sqrt((1.0 - x) * (1.0 + x)), x);
+}""",
+    "sinh_": """T sinh_(T x) {
+  float e = expm1_(abs(x)), y = abs(x) > 80.0 ? 0.5 * exp(abs(x)) : 0.5 * (e + e / (e + 1.0));
+  return x < 0.0 ? -y : y;
+}""",
+    "cosh_": """T cosh_(T x) {
+  return 0.5 * (exp(x) + exp(-x));
+}""",
+    "tanh_": """T tanh_(T x) {
+  float e = expm1_(-2.0 * min(abs(x), 20.0)), y = -e / (e + 2.0);
+  return isnan(x) ? x : x < 0.0 ? -y : y;
+}""",
+    "asinh_": """T asinh_(T x) {
+  float a = abs(x), y = a > 1e9 ? log(a) + 0.69314718 : log1p_(a + a * a / (1.0 + sqrt(a * a + 1.0)));
+  return x < 0.0 ? -y : y;
+}""",
+    "acosh_": """T acosh_(T x) {
+  float t = x - 1.0;
+  return x > 1e9 ? log(x) + 0.69314718 : log1p_(t + sqrt(t * (t + 2.0)));
+}""",
+    "atanh_": """T atanh_(T x) {
+  return 0.5 * log1p_(2.0 * x / (1.0 - x));
+}""",
+    "pow_": """T pow_(T x, T y) {
+  if (y == 0.0 || x == 1.0) return 1.0;
+  if (y == 1.0) return x;
+  if (y == 2.0) return x * x;
+  if (x == 0.0) return y > 0.0 ? 0.0 : 1.0 / abs(x);
+  float p = exp(y * log(abs(x)));
+  if (x > 0.0) return p;
+  float h = y * 0.5;
+  if (y != floor(y)) return log(x);
+  return h == floor(h) ? p : -p;
+}""",
+    "fmod_": """T fmod_(T a, T b) {
+  return a - b * trunc(a / b);
+}""",
+    "idiv": """I idiv(I a, I b) {
+  if (b == 0) return 0;
+  int q = a / b;
+  return a % b != 0 && (a ^ b) < 0 ? q - 1 : q;
+}""",
+    "irem": """I irem(I a, I b) {
+  return b == 0 ? 0 : a - a / b * b;
+}""",
+    "ipow": """I ipow(I a, I n) {
+  int p = 1;
+  for (; n > 0; n >>= 1) {
+    if ((n & 1) == 1) p *= a;
+    a *= a;
+  }
+  return p;
+}""",
+    "shiftLeft": """I shiftLeft(I a, I n) {
+  return n > 31 ? 0 : a << n;
+}""",
+    "shiftRight": """I shiftRight(I a, I n) {
+  return a >> min(n, 31);
+}""",
+    "both": """B both(B a, B b) {
+  return a && b;
+}""",
+    "either": """B either(B a, B b) {
+  return a || b;
+}""",
+    "pick": """P pick(bool c, P a, P b) {
+  return c ? a : b;
+}""",
+    "floorDiv": """int floorDiv(int a, int b) {
+  int q = a / b;
+  return a - q * b < 0 ? q - 1 : q;
+}""",
+    "floorMod": """int floorMod(int a, int b) {
+  int r = a % b;
+  return r < 0 ? r + b : r;
+}""",
+}
+"""Definitions by name, for one lane: `T`, `I`, `B` stand for float, int, bool."""
+
+SCALAR = {"T": "float", "I": "int", "B": "bool"}
+VECTOR = {"T": "vec4", "I": "ivec4", "B": "bvec4"}
+
+NATIVE_VECTOR: dict[str, str] = {
+    "maxNaN": """vec4 maxNaN(vec4 a, vec4 b) {
+  return mix(mix(b, a, greaterThan(a, b)), a, isnan(a));
+}""",
+    "minNaN": """vec4 minNaN(vec4 a, vec4 b) {
+  return mix(mix(b, a, lessThan(a, b)), a, isnan(a));
+}""",
+}
+"""Vector overloads that are better than lane by lane."""

@@ -1,0 +1,74 @@
+"""How a tensor lies in a texture: texels of four elements, in rows, rows dealt to layers.
+
+Element `e` is lane `e % 4` of texel `e // 4`; texel `t` stands at column `t % width` of row
+`t // width`. With one layer, row r is row r of the texture. With four, row r is row `r // 4` of
+layer `r % 4`, so that one invocation writes four neighbouring rows to four render targets. Where
+the last dimension C is a multiple of four, `width` is C / 4: a row is a pixel with its channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transpile.errors import UnsupportedError
+from transpile.ir.dims import Dim, ceildiv, nonnegative
+from transpile.ir.types import TensorType
+
+LARGEST = 4096
+"""Textures of this side work wherever WebGL2 does, nearly."""
+
+FLAT = 256
+"""Texels in a row where a tensor has no natural rows; a power of two."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Texels in a row, rows, and layers (1 or 4)."""
+
+    width: int
+    rows: Dim
+    layers: int = 1
+
+    @property
+    def height(self) -> Dim:
+        """Rows of the texture: of each layer."""
+        return self.rows if self.layers == 1 else ceildiv(self.rows, 4)
+
+
+def fits(size: Dim, most: int) -> bool:
+    """True if a size is at most `most`, or is known only at run time."""
+    return not isinstance(size, int) or size <= most
+
+
+def natural_width(type_: TensorType) -> int:
+    """Texels in a pixel; 0 where the last dimension is no multiple of four."""
+    last = type_.shape[-1] if type_.shape else 1
+    if isinstance(last, int) and last % 4 == 0 and 0 < last <= 4 * LARGEST:
+        return last // 4
+    return 0
+
+
+def layout_of(type_: TensorType, layers: int = 1) -> Layout:
+    """The layout of a tensor with one or four layers.
+
+    Raises:
+        UnsupportedError: it has more elements than a texture holds.
+    """
+    texels = ceildiv(type_.size, 4)
+    width = natural_width(type_)
+    if width and fits(ceildiv(ceildiv(texels, width), layers), LARGEST):
+        return Layout(width, ceildiv(texels, width), layers)
+    for width in (FLAT, 1024, LARGEST):
+        if fits(ceildiv(texels, width), LARGEST):
+            return Layout(width, ceildiv(texels, width), 1)
+    raise UnsupportedError(f"a tensor {type_} does not fit in a texture",
+                           why=f"{LARGEST} x {LARGEST} texels hold {16 * LARGEST ** 2} elements")
+
+
+def is_natural(layout: Layout, type_: TensorType) -> bool:
+    return layout.width == natural_width(type_)
+
+
+def enough_rows(layout: Layout) -> bool:
+    """True if four layers would all be used."""
+    return nonnegative(layout.rows - 4)
