@@ -16,6 +16,7 @@ from transpile.frontends.onnx_protos import (
     attribute_values,
     function_body,
     node_label,
+    schema_defaults,
     scope_of,
     subgraphs,
     tensor_array,
@@ -140,11 +141,12 @@ class Importer:
             return builder(site)
         body = function_body(node, site)
         if body is not None:
+            site.attrs = {**schema_defaults(domain, node.op_type, site.version), **site.attrs}
             return self.call(body, site)
         raise UnsupportedError(f"the operator {node.op_type} is not supported", where=site.label,
                                why=REFUSED.get((domain, node.op_type), ""))
 
-    def call(self, function: Any, site: Site) -> list[Value]:
+    def call(self, function: Any, site: Site) -> tuple[Value, ...]:
         """The results of an ONNX function: its body with the operands put in."""
         inputs = list(site.inputs) + [None] * (len(function.input) - len(site.inputs))
         env: Env = dict(zip(function.input, inputs, strict=False))
@@ -152,7 +154,7 @@ class Importer:
         self.opsets = {**before, **{o.domain: o.version for o in function.opset_import}}
         self.run_nodes([bound_node(n, function, site.attrs) for n in function.node], env)
         self.opsets = before
-        return [env.get(name) for name in function.output]
+        return tuple(env.get(name) for name in function.output)
 
 
 def as_values(result: Any) -> list[Value]:

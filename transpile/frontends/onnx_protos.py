@@ -101,7 +101,7 @@ def make_attribute(name: str, value: Any, kind: int) -> Any:
     """An attribute message with a value as `attribute_value` gives it."""
     from onnx import helper, numpy_helper
     plain = numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
-    return helper.make_attribute(name, plain, attr_type=kind)
+    return helper.make_attribute(name, plain, attr_type=kind or None)
 
 
 def subgraphs(node: Any) -> Iterator[Any]:
@@ -170,6 +170,13 @@ def function_body(node: Any, site: Site) -> Any:
     body = FunctionProto()
     body.ParseFromString(text)
     return body
+
+
+def schema_defaults(domain: str, op: str, version: int) -> dict[str, Any]:
+    """The values that attributes of a standard operator have where they are not given."""
+    schema = _schema(domain, op, version)
+    return {name: attribute_value(a.default_value) for name, a in schema.attributes.items()
+            if a.default_value.type}
 
 
 def _at_most(versions: list[int], limit: int) -> int:

@@ -97,8 +97,14 @@ def power(n: Site) -> Any:
 
 @onnx_op("BitShift")
 def bit_shift(n: Site) -> Any:
-    left = n.required("direction") == "LEFT"
-    return np.left_shift(n[0], n[1]) if left else np.right_shift(n[0], n[1])
+    """Shifts by the width or more, and by negative amounts, leave nothing but the sign."""
+    x, count, left = n[0], n[1], n.required("direction") == "LEFT"
+    width = 8 if x.dtype == np.uint8 else 32
+    inside = (count >= 0) & (count < width)
+    near = np.where(inside, count, 0)
+    if left:
+        return np.where(inside, np.left_shift(x, near), np.zeros((), x.dtype))
+    return np.where(inside, np.right_shift(x, near), np.where(x < 0, -1, 0).astype(x.dtype))
 
 
 @onnx_op("IsInf")

@@ -12,6 +12,17 @@ from transpile.frontends.onnx_values import Site
 from transpile.frontends.tracer import Tracer, apply, cast
 
 refuse("the shape of its result depends on values", "NonZero", "Unique", "NonMaxSuppression")
+refuse("it draws random numbers", "RandomUniform", "RandomNormal", "RandomUniformLike",
+       "RandomNormalLike", "Multinomial", "Bernoulli")
+refuse("it reinterprets bits, and memory is float32 or int32", "BitCast")
+refuse("its windows depend on values", "MaxRoiPool")
+refuse("strings are not supported", "StringConcat", "StringSplit", "StringNormalizer",
+       "RegexFullMatch", "TfIdfVectorizer", "LabelEncoder", "CategoryMapper")
+refuse("decoding pictures is the page's work", "ImageDecoder")
+refuse("sequences and optional values are not supported", "SequenceAt", "SequenceConstruct",
+       "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap",
+       "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement",
+       "OptionalHasElement")
 
 
 @onnx_op("Gather")

@@ -1,0 +1,184 @@
+"""Resize and Upsample: along each axis a few weighted elements, chosen before the module runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transpile.frontends.onnx_ops import onnx_op
+from transpile.frontends.onnx_ops.linear import static_sizes
+from transpile.frontends.onnx_values import Site
+from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.ir.dims import Dim
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis that changes: sizes before and after, the scale, and the region (0 to 1)."""
+
+    before: int
+    after: int
+    scale: float
+    start: float = 0.0
+    end: float = 1.0
+
+
+def coordinates(mode: str, a: Axis) -> np.ndarray:
+    """Where in the input each output element lies (the table of the standard's Resize)."""
+    i = np.arange(a.after, dtype=np.float64)
+    wide = a.scale * a.before
+    if mode == "align_corners":
+        return i * (a.before - 1) / (wide - 1) if wide != 1 else i * 0
+    if mode == "asymmetric":
+        return i / a.scale
+    if mode == "tf_crop_and_resize":
+        if a.after == 1:
+            return np.full(1, 0.5 * (a.start + a.end) * (a.before - 1))
+        return a.start * (a.before - 1) + i * (a.end - a.start) * (a.before - 1) / (a.after - 1)
+    if mode == "tf_half_pixel_for_nn":
+        return (i + 0.5) / a.scale
+    if mode == "pytorch_half_pixel" and a.after == 1:
+        return i * 0
+    shift = a.before / 2 * (1 - a.after / wide) if mode == "half_pixel_symmetric" else 0.0
+    return shift + (i + 0.5) / a.scale - 0.5
+
+
+NEAREST = {"round_prefer_floor": lambda x: np.ceil(x - 0.5),
+           "round_prefer_ceil": lambda x: np.floor(x + 0.5), "floor": np.floor, "ceil": np.ceil}
+
+
+def cubic(x: np.ndarray, a: float) -> np.ndarray:
+    """Keys' kernel, 1981."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def taps(n: Site, mode: str, places: np.ndarray, a: Axis) -> tuple[np.ndarray, np.ndarray]:
+    """Indices and weights `[after, taps]`."""
+    if mode == "nearest":
+        rule = NEAREST[n.attr("nearest_mode", "round_prefer_floor")]
+        index = np.clip(rule(places), 0, a.before - 1)[:, None]
+        return index.astype(np.int32), np.ones_like(index)
+    reach = 1 if mode == "linear" else 2
+    scale = min(a.scale, 1.0) if n.attr("antialias", 0) else 1.0
+    first = int(np.floor(-reach / scale)) + 1
+    offsets = np.arange(first, 2 - first)[:len(range(first, 2 - first))]
+    base = np.floor(places)
+    distance = (offsets - (places - base)[:, None]) * scale
+    weight = (np.clip(1 - np.abs(distance), 0, 1) if mode == "linear"
+              else cubic(distance, n.attr("cubic_coeff_a", -0.75)))
+    index = base[:, None] + offsets
+    if n.attr("exclude_outside", 0):
+        weight = np.where((index >= 0) & (index < a.before), weight, 0.0)
+    weight = weight / weight.sum(axis=1, keepdims=True)
+    return np.clip(index, 0, a.before - 1).astype(np.int32), weight
+
+
+def resample(n: Site, x: Tracer, axis: int, mode: str, a: Axis) -> tuple[Tracer, np.ndarray]:
+    """One axis resized, and which of its elements lie outside of the input."""
+    how = n.attr("coordinate_transformation_mode", "half_pixel" if n.version >= 11
+                 else "asymmetric")
+    places = coordinates(how, a)
+    outside = (places < 0) | (places > a.before - 1) if how == "tf_crop_and_resize" else (
+        np.zeros(a.after, bool))
+    index, weight = taps(n, mode, places, a)
+    used = [k for k in range(weight.shape[1]) if np.any(weight[:, k] != 0)]
+    shape = (-1,) + (1,) * (x.ndim - 1 - axis)
+    total: Any = None
+    for k in used:
+        part = apply("take", x, index[:, k], axis=axis)
+        if np.any(weight[:, k] != 1):
+            part = part * weight[:, k].astype(np.float32).reshape(shape)
+        total = part if total is None else total + part
+    return total, outside
+
+
+def resized(n: Site, x: Tracer, axes: dict[int, Axis]) -> Any:
+    """All axes resized, one after the other."""
+    mode = n.attr("mode", "nearest")
+    mode = "linear" if mode in ("bilinear", "linear") else mode
+    kind = x.node.dtype
+    y = x if mode == "nearest" else cast(x, "float32")
+    for axis, a in axes.items():
+        y, outside = resample(n, y, axis, mode, a)
+        if outside.any():
+            mask = outside.reshape((-1,) + (1,) * (y.ndim - 1 - axis))
+            y = np.where(mask, np.float32(n.attr("extrapolation_value", 0.0)), y)
+    return cast(y, kind)
+
+
+@onnx_op("Upsample")
+def upsample(n: Site) -> Any:
+    scales = n.attr("scales") or n.array(1, "the scales").tolist()
+    return _scaled(n, n[0], dict(enumerate(scales)), {})
+
+
+@onnx_op("Resize", since=10)
+def resize_10(n: Site) -> Any:
+    return _scaled(n, n[0], dict(enumerate(n.array(1, "the scales").tolist())), {})
+
+
+@onnx_op("Resize", since=11)
+def resize(n: Site) -> Any:
+    x = n[0]
+    places = [int(a) % x.ndim for a in n.attr("axes", range(x.ndim))]
+    region: dict[int, tuple[float, float]] = {}
+    if n.attr("coordinate_transformation_mode") == "tf_crop_and_resize":
+        roi = n.array(1, "the region").tolist()
+        region = {a: (roi[k], roi[k + len(places)]) for k, a in enumerate(places)}
+    if n.has(2) and (known := n.known(2)) is not None and known.size == 0:
+        n.inputs[2] = None
+    if n.has(2):
+        return _scaled(n, x, dict(zip(places, n.array(2, "the scales").tolist(), strict=True)),
+                       region)
+    return _sized(n, x, dict(zip(places, n.sizes(3, "the sizes"), strict=True)), region)
+
+
+def _scaled(n: Site, x: Tracer, scales: dict[int, float],
+            region: dict[int, tuple[float, float]]) -> Any:
+    symbolic = {a: s for a, s in scales.items() if s != 1 and not isinstance(x.shape[a], int)}
+    if symbolic:
+        x = _repeated(n, x, symbolic)
+    axes = {}
+    for a, scale in scales.items():
+        if a in symbolic or (scale == 1 and a not in region):
+            continue
+        before = static_sizes(n, [x.shape[a]], "Resize")[0]
+        axes[a] = Axis(before, int(np.floor(before * scale)), scale, *region.get(a, (0.0, 1.0)))
+    return resized(n, x, axes)
+
+
+def _repeated(n: Site, x: Tracer, scales: dict[int, float]) -> Tracer:
+    """Symbolic sizes grow by whole factors, each element repeated."""
+    how = n.attr("coordinate_transformation_mode", "half_pixel" if n.version >= 11
+                 else "asymmetric")
+    whole = all(s == int(s) for s in scales.values())
+    floors = how == "half_pixel" or n.attr("nearest_mode", "round_prefer_floor") == "floor"
+    if n.attr("mode", "nearest") != "nearest" or not whole or not floors or how not in (
+            "half_pixel", "asymmetric", "pytorch_half_pixel"):
+        raise n.refuse("a symbolic size is resized by repeating elements only",
+                       "fix the size with --input NAME=DTYPE[SIZES]")
+    for axis, scale in scales.items():
+        x = np.repeat(x, int(scale), axis=axis)
+    return x
+
+
+def _sized(n: Site, x: Tracer, sizes: dict[int, Dim],
+           region: dict[int, tuple[float, float]]) -> Any:
+    changed = {a: s for a, s in sizes.items() if s != x.shape[a] or a in region}
+    befores = static_sizes(n, [x.shape[a] for a in changed], "Resize to sizes")
+    goals = static_sizes(n, list(changed.values()), "Resize")
+    policy = n.attr("keep_aspect_ratio_policy", "stretch")
+    if policy == "stretch":
+        return resized(n, x, {a: Axis(b, g, g / b, *region.get(a, (0.0, 1.0)))
+                              for a, b, g in zip(changed, befores, goals, strict=True)})
+    every = static_sizes(n, [x.shape[a] for a in sizes], "Resize to sizes")
+    ratios = [g / b for g, b in zip(static_sizes(n, list(sizes.values()), "Resize"), every,
+                                    strict=True)]
+    scale = min(ratios) if policy == "not_larger" else max(ratios)
+    return resized(n, x, {a: Axis(b, int(np.floor(b * scale + 0.5)), scale)
+                          for a, b in zip(sizes, every, strict=True)})
