@@ -13,7 +13,8 @@ LAZY = {"select": 1, "logical_and": 1, "logical_or": 1}
 """Functions whose operands from this position on may not be evaluated at all."""
 
 
-def share(block: Sequence[Stmt], before: Sequence[Stmt] = ()) -> tuple[Stmt, ...]:
+def share(block: Sequence[Stmt], before: Sequence[Stmt] = (), *,
+          eager: bool = False) -> tuple[Stmt, ...]:
     """Bind what occurs more than once to a local, just before its first use.
 
     Only what is certain to be evaluated is bound, since an operand behind a condition may load
@@ -21,6 +22,7 @@ def share(block: Sequence[Stmt], before: Sequence[Stmt] = ()) -> tuple[Stmt, ...
 
     Args:
         before: statements that come first in the same scope; their names are taken.
+        eager: also bind arithmetic behind a condition if it occurs three times and loads nothing.
     """
     changed = {s.name for s in _all(block) if isinstance(s, (Assign, Declare))}
     written = {s.buffer for s in _all(block) if isinstance(s, Store)}
@@ -32,13 +34,17 @@ def share(block: Sequence[Stmt], before: Sequence[Stmt] = ()) -> tuple[Stmt, ...
         for expr in _exprs(stmt):
             every.update(_all_parts(expr))
     wanted = {e for e in certain if every[e] > 1 and _worth(e) and _stable(e, changed, written)}
+    if eager:
+        wanted |= {e for e, n in every.items() if n > 2 and _worth(e) and _loads_nothing(e)
+                   and _stable(e, changed, written)}
     wanted -= {e for e in wanted if _only_inside(e, wanted, every)}
-    return tuple(_Binder(wanted, {s.name for s in before if isinstance(s, Let)}).run(block))
+    taken = {s.name for s in before if isinstance(s, Let)}
+    return tuple(_Binder(wanted, taken, eager).run(block))
 
 
 class _Binder:
-    def __init__(self, wanted: set[Expr], taken: set[str]) -> None:
-        self.wanted, self.taken = wanted, taken
+    def __init__(self, wanted: set[Expr], taken: set[str], eager: bool) -> None:
+        self.wanted, self.taken, self.eager = wanted, taken, eager
         self.names: dict[Expr, Local] = {}
         self.count: Counter[str] = Counter()
         self.out: list[Stmt] = []
@@ -57,6 +63,7 @@ class _Binder:
             lazy_from = LAZY.get(expr.fn, len(expr.args))
             inner = Call(expr.fn, tuple(self.bind(a, here=here and i < lazy_from)
                                         for i, a in enumerate(expr.args)), expr.dtype)
+        here = here or self.eager and _loads_nothing(inner)
         if not here or expr not in self.wanted:
             return inner
         stem = expr.buffer if isinstance(expr, Load) else "t"
@@ -68,7 +75,7 @@ class _Binder:
     def _fresh(self, stem: str) -> str:
         """A name that nobody else makes: buffers may be called like accumulators."""
         while True:
-            name = f"{stem}[{self.count[stem]}]"
+            name = f"{stem}@{self.count[stem]}"
             self.count[stem] += 1
             if name not in self.taken:
                 return name
@@ -128,6 +135,10 @@ def _all_parts(expr: Expr) -> Iterator[Expr]:
 
 def _worth(expr: Expr) -> bool:
     return isinstance(expr, Load) or (isinstance(expr, Call) and cost(expr) > 0)
+
+
+def _loads_nothing(expr: Expr) -> bool:
+    return not any(isinstance(p, Load) for p in _all_parts(expr))
 
 
 def _stable(expr: Expr, changed: set[str], written: set[str]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from transpile.ir.dims import Dim, Opaque, atom, atoms, rebuild
 from transpile.ir.dims import names as names_of
-from transpile.lower.expr import Call, Expr, Index, Load, Pointer, map_expr
+from transpile.lower.expr import Call, Expr, Index, Load, Local, Pointer, map_expr
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
 
 
@@ -72,7 +72,14 @@ def arithmetic(expr: Expr) -> int:
 
 
 def rename_buffers(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt, ...]:
-    """Every buffer renamed by table, in gathered indices too."""
+    """Every buffer renamed by table, in gathered indices and in the locals that it lends its name.
+
+    Shared loads of `x` are called `x@0`, `x@1`, ...: see `lower/share.py`.
+    """
+    def local(name: str) -> str:
+        stem, mark, number = name.rpartition("@")
+        return names.get(stem, stem) + mark + number if mark else name
+
     def index(value: Dim) -> Dim:
         return rebuild(value, lambda a: atom(replace(a, expr=change(a.expr)))
                        if isinstance(a, Opaque) else None)
@@ -80,6 +87,8 @@ def rename_buffers(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt
     def visit(e: Expr) -> Expr | None:
         if isinstance(e, (Load, Pointer)):
             return replace(e, buffer=names.get(e.buffer, e.buffer), index=index(e.index))
+        if isinstance(e, Local):
+            return replace(e, name=local(e.name))
         return replace(e, index=index(e.index)) if isinstance(e, Index) else None
 
     def change(e: Expr) -> Expr:
@@ -87,7 +96,19 @@ def rename_buffers(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt
 
     def store(s: Store) -> Store:
         return replace(s, buffer=names.get(s.buffer, s.buffer), index=index(s.index))
-    return map_body(body, change, store)
+    return _map_lets(map_body(body, change, store), local)
+
+
+def _map_lets(body: Sequence[Stmt], change: Callable[[str], str]) -> tuple[Stmt, ...]:
+    """Every name that a `Let` introduces through `change`."""
+    def visit(stmt: Stmt) -> Stmt:
+        if isinstance(stmt, For):
+            return replace(stmt, body=_map_lets(stmt.body, change))
+        if isinstance(stmt, If):
+            return replace(stmt, then=_map_lets(stmt.then, change),
+                           otherwise=_map_lets(stmt.otherwise, change))
+        return replace(stmt, name=change(stmt.name)) if isinstance(stmt, Let) else stmt
+    return tuple(map(visit, body))
 
 
 def indices(body: Sequence[Stmt]) -> Iterator[Dim]:

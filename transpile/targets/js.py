@@ -16,6 +16,7 @@ import numpy as np
 
 from transpile.ir.dims import Dim, FloorDiv, Mod, Opaque, nonnegative
 from transpile.ir.dims import lower as lower_bound
+from transpile.lower.decompose import decompose
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.hoist import hoist
 from transpile.lower.loops import Tile
@@ -23,7 +24,6 @@ from transpile.lower.nest import Nest
 from transpile.lower.scalar import ATOM, BIT_OR, PRODUCT, SCALARS, SUM, UNARY, decomposed
 from transpile.lower.schedule import register_tile
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
-from transpile.lower.walk import map_body
 from transpile.passes.manager import Pass
 from transpile.passes.winograd import winograd
 from transpile.targets.base import Target
@@ -93,8 +93,7 @@ class Printer:
         self.dims = [self.scope.get("dim", d) for d in kernel.dims]
 
     def text(self, name: str) -> str:
-        body = map_body(self.kernel.body, lambda e: decomposed(e, "js"))
-        self.block(hoist(body))
+        self.block(hoist(decompose(self.kernel.body, "js")))
         views = ", ".join(v for v in ("f32", "i32", "u8") if v in self.views)
         head = f"function {name}({', '.join([f'{{ {views} }}', *self.args, *self.dims])}) {{"
         return "\n".join([head, *self.lines, "}"])
@@ -178,6 +177,8 @@ class Printer:
             text = self.place(value.buffer, value.index, value.dtype)
             return (f"{text} !== 0", 9) if value.dtype == "bool" else (text, ATOM)
         assert isinstance(value, Call), value
+        if value.fn == "to_float32" and value.args[0].dtype != "bool":
+            return self._expr(value.args[0])  # a number is a number
         cell = SCALARS[value.fn].cell("js", value.args[-1].dtype)
         assert cell is not None, value.fn
         needs = cell.needs or (0,) * len(value.args)
