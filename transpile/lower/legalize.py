@@ -8,17 +8,18 @@ have gather forms of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from transpile.errors import UnsupportedError
 from transpile.fuse import Group
-from transpile.ir.dims import Axis, Dim, product
+from transpile.ir.dims import Axis, Dim, axis, product, substitute
 from transpile.ir.graph import Node
 from transpile.lower.formula import formula
-from transpile.lower.nest import Nest, Values, build_nest
+from transpile.lower.nest import Nest, Values, build_nest, map_index
 from transpile.lower.rows import RowBuilder
-from transpile.lower.stmt import Argument, For, Stmt
+from transpile.lower.stmt import Argument, For, Stmt, Store
+from transpile.lower.walk import map_body
 from transpile.ops import registry
 from transpile.ops.registry import Routine
 
@@ -97,8 +98,11 @@ def row_passes(group: Group) -> list[Gather]:
     axes, body = _peel(body)
     *setup, last = body
     inner, final = _peel([last])
+    # The loops before have the names of these axes, too.
+    own = {a.name: Axis(f"{a.name}Own", a.extent) for a in inner}
+    final = substitute_body(final, {name: axis(a.name, a.extent) for name, a in own.items()})
     args = rows.values.args
-    return [Gather((*axes, *inner), (*setup, *final), rows.out, tuple(args.values()),
+    return [Gather((*axes, *own.values()), (*setup, *final), rows.out, tuple(args.values()),
                    group.output, tuple(args), None, _formula(group.output, members))]
 
 
@@ -139,9 +143,19 @@ def routine_passes(group: Group) -> list[Gather]:
     raise NotGather(f"{anchor.op} has no form at one index", where=str(anchor.where))
 
 
-def size_of(axes: Sequence[Axis]) -> Dim:
-    return product(a.extent for a in axes)
+def substitute_body(body: Sequence[Stmt], values: Mapping[str, Dim]) -> tuple[Stmt, ...]:
+    """A body with loop variables replaced by name, in bounds and stores, too."""
+    def change(index: Dim) -> Dim:
+        return substitute(index, values)
+
+    def store(stmt: Store) -> Store:
+        return replace(stmt, index=change(stmt.index))
+    mapped = map_body(body, lambda e: map_index(e, change), store)
+    return tuple(_bounds(s, change) for s in mapped)
 
 
-def with_body(gather: Gather, body: Sequence[Stmt]) -> Gather:
-    return replace(gather, body=tuple(body))
+def _bounds(stmt: Stmt, change: Callable[[Dim], Dim]) -> Stmt:
+    if not isinstance(stmt, For):
+        return stmt
+    return replace(stmt, start=change(stmt.start), stop=change(stmt.stop),
+                   body=tuple(_bounds(s, change) for s in stmt.body))

@@ -8,14 +8,13 @@ Vector values have dtypes ending in `x4`. Three functions exist only here and in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from transpile.errors import InternalError
 from transpile.ir.dims import Axis, Dim, Opaque, atom, atoms, rebuild
-from transpile.ir.dims import substitute as substitute_dim
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, map_expr
-from transpile.lower.nest import coefficient, indices_of, map_index, substitute_expr
+from transpile.lower.nest import coefficient, indices_of, substitute_expr
 from transpile.lower.scalar import SCALARS, Scalar
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Let, Stmt, Store
 from transpile.lower.walk import map_body, parts, statements
@@ -23,6 +22,9 @@ from transpile.targets.glsl.scalars import GLSL
 
 LANE = Axis("lane", 4)
 LANE_INDEX: Dim = atom(LANE)
+
+ORDER = ("less", "less_equal", "greater", "greater_equal")
+"""Comparisons that GLSL does not have for bools."""
 
 OWN = ("select", "lane", "lanes", "splat")
 """Functions that the printer writes without a cell."""
@@ -195,24 +197,6 @@ def _branch(stmt: If, work: Vectoriser) -> list[Stmt]:
     return result
 
 
-def substituted(body: Sequence[Stmt], values: Mapping[str, Dim]) -> tuple[Stmt, ...]:
-    """A body with loop variables replaced by name, in bounds and stores, too."""
-    def change(index: Dim) -> Dim:
-        return substitute_dim(index, values)
-
-    def store(stmt: Store) -> Store:
-        return replace(stmt, index=change(stmt.index))
-    mapped = map_body(body, lambda e: map_index(e, change), store)
-    return tuple(_bounds(s, change) for s in mapped)
-
-
-def _bounds(stmt: Stmt, change: Callable[[Dim], Dim]) -> Stmt:
-    if not isinstance(stmt, For):
-        return stmt
-    return replace(stmt, start=change(stmt.start), stop=change(stmt.stop),
-                   body=tuple(_bounds(s, change) for s in stmt.body))
-
-
 def with_scalar_loads(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     """A body for one element, its loads as lanes of texels where that is known."""
     return map_body(body, scalars)
@@ -252,6 +236,8 @@ def legal(expr: Expr) -> Expr:
     if not isinstance(expr, Call):
         return expr
     args = tuple(map(legal, expr.args))
+    if expr.fn in ORDER and args[0].dtype == "bool":
+        args = tuple(Call("to_int32", (a,), "int32") for a in args)
     if expr.fn in GLSL or expr.fn in OWN:
         return Call(expr.fn, args, expr.dtype)
     decompose = SCALARS[expr.fn].decompose

@@ -19,7 +19,7 @@ from transpile.ir.dims import (
     substitute,
 )
 from transpile.lower.expr import Index, Local
-from transpile.lower.legalize import Gather
+from transpile.lower.legalize import Gather, substitute_body
 from transpile.lower.loops import Tile, leaf
 from transpile.lower.nest import Nest
 from transpile.lower.share import share
@@ -31,7 +31,6 @@ from transpile.targets.glsl.lanes import (
     NotLanes,
     legal,
     rename_locals,
-    substituted,
     vectorise,
     with_scalar_loads,
 )
@@ -82,7 +81,7 @@ def _vector_body(gather: Gather, layout: Layout) -> tuple[Stmt, ...]:
         body = leaf(replace(nest, axes=()), tile, points)
     else:
         assert len(points) == 1
-        body = substituted(gather.body, points[0])
+        body = substitute_body(gather.body, points[0])
     return (*lets, *_shared(vectorise(_simplified(body))))
 
 
@@ -224,6 +223,6 @@ def _element_body(gather: Gather) -> tuple[Stmt, ...]:
         nest, tile = _unrolled(gather.nest)
         body = leaf(replace(nest, axes=()), tile, (values,))
     else:
-        body = substituted(gather.body, values)
+        body = substitute_body(gather.body, values)
     return (*finder.lets, *_shared(with_scalar_loads(_simplified(body))))
 
