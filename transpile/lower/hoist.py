@@ -48,7 +48,7 @@ class _Hoister:
                                                    for a in atoms(index)):
                 seen[buffer, index - index.const, dtype] += 1
             return buffer, index
-        _map_addresses(straight, note)
+        map_addresses(straight, note)
         pointers = {key: self.fresh(key[0]) for key, n in seen.items() if n > 2}
 
         def point(buffer: str, index: Dim, dtype: str) -> tuple[str, Dim]:
@@ -64,7 +64,7 @@ class _Hoister:
         result: list[Stmt] = []
         waiting = dict(pointers)
         for stmt in body:
-            new = stmt if isinstance(stmt, For) else _map_addresses([stmt], point)[0]
+            new = stmt if isinstance(stmt, For) else map_addresses([stmt], point)[0]
             used = set() if isinstance(stmt, For) else _buffers(new)
             for key, name in list(waiting.items()):
                 if name in used:
@@ -91,7 +91,7 @@ class _Hoister:
                 pointers[key] = self.fresh(buffer)
             return pointers[key], moving
 
-        body = _map_addresses(loop.body, split)
+        body = map_addresses(loop.body, split)
         lets = [Let(name, Pointer(buffer, fixed, dtype))
                 for (buffer, fixed, dtype), name in pointers.items()]
         return [*lets, replace(loop, body=body)]
@@ -135,11 +135,11 @@ def _expr_changes(expr: Expr, over: Axis, inside: set[str]) -> bool:
     if isinstance(expr, Local):
         return expr.name in inside
     index = getattr(expr, "index", 0)
-    return any(_changes(x, over, inside) for x in atoms(index)) or isinstance(expr, Load) and (
-        expr.buffer in inside)
+    return any(_changes(x, over, inside) for x in atoms(index)) or (isinstance(expr, Load) and (
+        expr.buffer in inside))
 
 
-def _map_addresses(body: Sequence[Stmt], split: Callable[[str, Dim, str], tuple[str, Dim]]
+def map_addresses(body: Sequence[Stmt], split: Callable[[str, Dim, str], tuple[str, Dim]]
                    ) -> tuple[Stmt, ...]:
     def change(expr: Expr) -> Expr:
         def visit(e: Expr) -> Expr | None:

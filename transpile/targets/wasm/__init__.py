@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpile.lower.advance import advance
 from transpile.lower.hoist import hoist
 from transpile.lower.stmt import Kernel
 from transpile.lower.vectorize import vectorize
@@ -17,7 +18,7 @@ from transpile.targets.wasm.schedule import panel, schedule
 
 def function(kernel: Kernel, name: str) -> Function:
     """A function of i32 byte addresses of the arguments, then of the dimensions."""
-    return Printer(kernel).function(name, hoist(vectorize(kernel.body)))
+    return Printer(kernel).function(name, advance(hoist(vectorize(kernel.body))))
 
 
 def print_kernel(kernel: Kernel, name: str) -> str:

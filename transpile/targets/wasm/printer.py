@@ -6,12 +6,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from transpile.ir.dims import Axis, Dim, FloorDiv, Mod, Name, Opaque, Poly, nonnegative
+from transpile.ir.dims import (
+    Axis,
+    Dim,
+    FloorDiv,
+    Mod,
+    Name,
+    Opaque,
+    Poly,
+    atoms,
+    ceildiv,
+    nonnegative,
+)
 from transpile.ir.dims import lower as lower_bound
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.scalar import SCALARS, cost
 from transpile.lower.stmt import Assign, Declare, For, If, Kernel, Let, Stmt, Store
-from transpile.lower.walk import parts
+from transpile.lower.walk import indices, parts, statements
 from transpile.targets.wasm.encoder import Function, Instruction
 
 KINDS = {"float32": "f32", "float64": "f64"}
@@ -41,6 +52,7 @@ class Printer:
             dimensions.
         safe: pointers that are never below zero, so that a constant may be added by the access
             itself, which does not wrap.
+        falling: pointers that some statement moves down.
     """
 
     kernel: Kernel
@@ -49,6 +61,7 @@ class Printer:
     types: list[str] = field(default_factory=list)
     free: dict[str, list[int]] = field(default_factory=dict)
     safe: set[str] = field(default_factory=set)
+    falling: set[str] = field(default_factory=set)
     shared: dict[int, int] = field(default_factory=dict)
     wanted: Counter[int] = field(default_factory=Counter)
 
@@ -61,6 +74,8 @@ class Printer:
         self.params = len(self.numbers)
 
     def function(self, name: str, body: Sequence[Stmt]) -> Function:
+        self.falling = {s.name for s in statements(body) if isinstance(s, Assign)
+                        and isinstance(s.value, Pointer) and not _never_negative(s.value.index)}
         self.block(body)
         return Function(name, self.params, tuple(self.types), tuple(self.code))
 
@@ -117,9 +132,10 @@ class Printer:
             self.index(index)
             self.emit("i32.add")
         self.emit("local.set", self.local("buffer", name))
-        if name != value.buffer:
-            safe = value.buffer in self.safe and _never_negative(index)
-            (self.safe.add if safe else self.safe.discard)(name)
+        if value.buffer in self.safe and _never_negative(index) and name not in self.falling:
+            self.safe.add(name)
+        else:
+            self.safe.discard(name)
 
     def condition(self, stmt: If) -> None:
         self.expr(stmt.condition)
@@ -132,13 +148,26 @@ class Printer:
 
     def loop(self, loop: For) -> None:
         """A loop that tests at its end; a test before it only where it may be empty."""
-        name = self.local("axis", loop.axis.name)
         runs = nonnegative(lower_bound(loop.stop - loop.start - 1))
         if not runs:
             self.index(loop.start)
             self.index(loop.stop)
             self.emit("i32.lt_s")
             self.emit("if")
+        if ceildiv(loop.stop - loop.start, loop.step) == 1:
+            self.index(loop.start)
+            self.emit("local.set", self.local("axis", loop.axis.name))
+            self.block(loop.body)
+        elif any(a == loop.axis for i in indices(loop.body) for a in atoms(i)):
+            self.counting(loop)
+        else:
+            self.repeated(loop)
+        if not runs:
+            self.emit("end")
+
+    def counting(self, loop: For) -> None:
+        """A loop whose body reads its variable."""
+        name = self.local("axis", loop.axis.name)
         self.index(loop.start)
         self.emit("local.set", name)
         self.emit("loop")
@@ -151,8 +180,20 @@ class Printer:
         self.emit("i32.lt_s")
         self.emit("br_if", 0)
         self.emit("end")
-        if not runs:
-            self.emit("end")
+
+    def repeated(self, loop: For) -> None:
+        """A loop whose pointers do all the counting: down to 0 takes no comparison."""
+        left = self.local("axis", loop.axis.name)
+        self.index(ceildiv(loop.stop - loop.start, loop.step))
+        self.emit("local.set", left)
+        self.emit("loop")
+        self.block(loop.body)
+        self.emit("local.get", left)
+        self.emit("i32.const", 1)
+        self.emit("i32.sub")
+        self.emit("local.tee", left)
+        self.emit("br_if", 0)
+        self.emit("end")
 
     # ---- addresses and indices
 

@@ -12,7 +12,7 @@ from transpile.lower.expr import Load
 from transpile.lower.loops import Tile, leaf
 from transpile.lower.nest import Nest, coefficient
 from transpile.lower.scalar import LANES, cost
-from transpile.lower.schedule import register_tile
+from transpile.lower.schedule import is_small, register_tile
 from transpile.lower.vectorize import NotVector, lift
 from transpile.lower.walk import parts
 
@@ -28,6 +28,8 @@ def schedule(nest: Nest) -> Tile:
     lane = _lane_axis(nest)
     if lane is None:
         return _scalar_tile(nest)
+    if is_small(nest):
+        return Tile(((lane.name, 1),), lanes=lane.name)
     if not nest.combine:
         copies = 1 if cost(nest.epilogue) > 2 * TAPS else COPIES
         return Tile(((lane.name, _fitting(lane.extent, copies)),), lanes=lane.name)
