@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models.py").write_text(MODELS)
     (tmp_path / "broken.py").write_text("def f(:\n")
     (tmp_path / "raises.py").write_text("import numpy\n\nnumpy.zeros(-1)\n")
-    (tmp_path / "net.onnx").write_bytes(b"\x08\x07")
+    (tmp_path / "net.keras").write_bytes(b"\x08\x07")
     (tmp_path / "other.js").write_text("export const x = 1;\n")
     (tmp_path / "bad.npz").write_text("no")
     monkeypatch.chdir(tmp_path)
@@ -67,7 +67,7 @@ def run(*args: str) -> int:
     ("models.py", ["holds 3 models", "good, branches, eigen"]),
     ("broken.py:f", ["broken.py cannot be imported", "broken.py:1", "SyntaxError"]),
     ("raises.py:f", ["raises.py:3", "ValueError"]),
-    ("net.onnx", ["ONNX files cannot be read yet"]),
+    ("net.keras", ["keras"]),
     ("no_such_package:f", ["there is no module no_such_package"]),
     ("models.py:branches", ["models.py:15"]),
     ("models.py:eigen", ["eigvalsh", "models.py:21"]),
@@ -88,7 +88,7 @@ def test_a_bad_source(folder: Path, capsys: pytest.CaptureFixture[str], source: 
 @pytest.mark.parametrize(("options", "word"), [
     (["--weights", "int8"], "later version"),
     (["--weights", "float64"], "unknown"),
-    (["--targets", "wasm"], "later version"),
+    (["--targets", "webgpu"], "later version"),
     (["--targets", "cuda"], "unknown"),
     (["--input", "x"], "NAME=DTYPE[DIMS]"),
     (["--input", "x=complex64[4]"], "complex64"),

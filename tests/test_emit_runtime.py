@@ -30,7 +30,7 @@ def test_the_runtime_passes_its_own_tests(node: str) -> None:
 def test_every_declaration_stands_alone_with_what_it_needs() -> None:
     for name in declarations():
         code = inline([name])
-        assert "export" not in code
+        assert "export " not in code
         assert "import" not in code
         assert not free_names(code) & set(declarations())
 

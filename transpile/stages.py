@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transpile.errors import ShapeError, UnsupportedError
-from transpile.ir.dims import Dim
+from transpile.ir.dims import Dim, evaluate
 from transpile.ir.types import narrow_array
 from transpile.report import Progress, Report, gzip_size, silent
 
@@ -59,6 +59,16 @@ class Request:
     ranges: Ranges
     original: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None
     content_hash: str
+    targets_given: bool = True
+
+
+TINY = 2000
+"""Operations a run up to which plain JS is as fast as any other target, and much smaller."""
+
+
+def is_tiny(program: Program) -> bool:
+    """True if a run with every named dimension at 1 is too little work for another target."""
+    return max(evaluate(program.flops, dict.fromkeys(program.dims, 1)), 0) <= TINY
 
 
 def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
@@ -79,7 +89,7 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
                "labels": {k: list(v) for k, v in by_output.items()}}
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
-                   original_outputs(graph, model), hash_graph(graph, options))
+                   original_outputs(graph, model), hash_graph(graph, options), bool(targets))
 
 
 def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -150,6 +160,9 @@ def make_module(asked: Request, stages: Stages) -> Module:
 
     with stages("lower"):
         programs = lower_all(asked.graph, asked.targets, observe)
+        if not asked.targets_given and is_tiny(programs[0]):
+            asked = replace(asked, targets=asked.targets[:1])
+            programs = lower_all(asked.graph, asked.targets)
     with stages("golden values"):
         golden = golden_values(asked, programs[0])
     options = emit_options(asked, golden)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from transpile.ir.dims import Axis, Dim
+from transpile.ir.dims import Axis, Dim, evaluate, names, product
 from transpile.lower.expr import Load
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest, coefficient
@@ -13,6 +13,16 @@ from transpile.lower.walk import parts
 
 UNROLLED_BODY = 36
 """Multiply-adds in one innermost body at most; beyond that code grows without a gain."""
+
+
+SMALL = 2**14
+"""Multiply-adds per call (named sizes at 1) below which a tile costs more bytes than it is worth."""
+
+
+def is_small(nest: Nest) -> bool:
+    """True where the plain loop nest is good enough, and much shorter."""
+    work = product(a.extent for a in (*nest.axes, *nest.reds))
+    return evaluate(work, dict.fromkeys(names(work), 1)) < SMALL
 
 
 def register_tile(nest: Nest, sides: Sequence[tuple[int, int]], single: int) -> Tile:

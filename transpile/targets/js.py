@@ -22,7 +22,7 @@ from transpile.lower.hoist import hoist
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest
 from transpile.lower.scalar import ATOM, BIT_OR, PRODUCT, SCALARS, SUM, UNARY, decomposed
-from transpile.lower.schedule import register_tile
+from transpile.lower.schedule import is_small, register_tile
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 from transpile.passes.manager import Pass
 from transpile.passes.winograd import winograd
@@ -240,6 +240,8 @@ def print_kernel(kernel: Kernel, name: str) -> str:
 
 def schedule(nest: Nest) -> Tile:
     """Register tiles as measured under V8: twelve accumulators at most, then they spill."""
+    if is_small(nest):
+        return Tile()
     return register_tile(nest, ((3, 4), (4, 4), (3, 3), (4, 2), (2, 4), (2, 2)), 4)
 
 
