@@ -25,11 +25,17 @@ Evaluate = Callable[[], Scalar]
 Run = Callable[[], None]
 
 WIDE: Mapping[str, type[np.generic]] = {
-    "float32": np.float64, "int32": np.int32, "uint8": np.uint8, "bool": np.bool_}
+    "float32": np.float64, "int32": np.int32, "uint8": np.uint8, "bool": np.bool_,
+    "float64": np.float64}
 """What values are held in between loads and stores: float64 as in JavaScript."""
 
 FRESH = 0xFF
 """What every byte of memory holds at first: floats are NaN, integers -1."""
+
+
+def lanes_of(dtype: str) -> int:
+    """4 for the dtype of a vector, else 1."""
+    return 4 if dtype.endswith("x4") else 1
 
 
 @dataclass(frozen=True)
@@ -108,14 +114,15 @@ class Machine:
     Attributes:
         sizes: named dimensions.
         types: the NumPy type that holds values of each dtype.
-        axes, locals, places: current values of loop variables, scalars, and buffers.
+        axes, places: current values of loop variables and buffers.
+        locals: current values by name and dtype: one name may be a number and a vector of it.
     """
 
     kernel: Kernel
     sizes: Mapping[str, int]
     types: Mapping[str, type[np.generic]]
     axes: dict[str, int] = field(default_factory=dict)
-    locals: dict[str, Scalar] = field(default_factory=dict)
+    locals: dict[tuple[str, str], Scalar] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
 
     def block(self, body: Sequence[Stmt]) -> Run:
@@ -136,10 +143,10 @@ class Machine:
         assert isinstance(stmt, (Let, Declare, Assign))
         if isinstance(stmt.value, Pointer):
             return self.point(stmt.name, stmt.value)
-        value, name, table = self.expr(stmt.value), stmt.name, self.locals
+        value, table, key = self.expr(stmt.value), self.locals, (stmt.name, stmt.value.dtype)
 
         def assign() -> None:
-            table[name] = value()
+            table[key] = value()
         return assign
 
     def loop(self, stmt: For) -> Run:
@@ -166,12 +173,12 @@ class Machine:
         return run
 
     def store(self, stmt: Store) -> Run:
-        index, value, places, name = (self.dim(stmt.index), self.expr(stmt.value), self.places,
-                                      stmt.buffer)
+        index, value, places = self.dim(stmt.index), self.expr(stmt.value), self.places
+        name, lanes = stmt.buffer, lanes_of(stmt.value.dtype)
 
         def run() -> None:
             place = places[name]
-            place.array[self.checked(place, index())] = value()
+            place.array[self.checked(place, index(), lanes)] = value()
         return run
 
     def point(self, name: str, pointer: Pointer) -> Run:
@@ -182,11 +189,12 @@ class Machine:
             places[name] = Place(place.array, place.base + index(), place.name)
         return run
 
-    def checked(self, place: Place, index: int) -> int:
+    def checked(self, place: Place, index: int, lanes: int = 1) -> int | slice:
+        """Where an access goes; InternalError if a part of it lies outside the buffer."""
         at = place.base + index
-        if not 0 <= at < len(place.array):
+        if not 0 <= at <= len(place.array) - lanes:
             raise self.error(f"index {at} lies outside {place.name}[{len(place.array)}]")
-        return at
+        return at if lanes == 1 else slice(at, at + lanes)
 
     def error(self, text: str) -> InternalError:
         values = ", ".join(f"{k}={v}" for k, v in {**self.sizes, **self.axes}.items())
@@ -195,11 +203,11 @@ class Machine:
 
     def expr(self, expr: Expr) -> Evaluate:
         if isinstance(expr, Const):
-            number = self.types[expr.dtype](expr.value)
+            number = self.kind(expr.dtype)(expr.value)
             return lambda: number
         if isinstance(expr, Local):
-            table, name = self.locals, expr.name
-            return lambda: table[name]
+            table, key = self.locals, (expr.name, expr.dtype)
+            return lambda: table[key]
         if isinstance(expr, Index):
             index = self.dim(expr.index)
             return lambda: np.int32(index())
@@ -208,21 +216,28 @@ class Machine:
         assert isinstance(expr, Call), expr
         return self.call(expr)
 
+    def kind(self, dtype: str) -> Callable[[Scalar], Scalar]:
+        """What makes a value of a dtype; four lanes are an array."""
+        base = self.types[dtype.removesuffix("x4")]
+        if lanes_of(dtype) == 1:
+            return base
+        return lambda value: np.broadcast_to(np.asarray(value).astype(base), 4)
+
     def load(self, expr: Load) -> Evaluate:
-        index, kind = self.dim(expr.index), self.types[expr.dtype]
-        places, name = self.places, expr.buffer
+        index, kind = self.dim(expr.index), self.kind(expr.dtype)
+        places, name, lanes = self.places, expr.buffer, lanes_of(expr.dtype)
 
         def value() -> Scalar:
             place = places[name]
-            return kind(place.array[self.checked(place, index())])
+            return kind(place.array[self.checked(place, index(), lanes)])
         return value
 
     def call(self, expr: Call) -> Evaluate:
-        args, kind = [self.expr(a) for a in expr.args], self.types[expr.dtype]
-        if expr.fn == "select":  # lazy: what is not chosen may not exist
-            condition, then, otherwise = args
+        args, kind = [self.expr(a) for a in expr.args], self.kind(expr.dtype)
+        if expr.fn == "select" and expr.args[0].dtype == "bool":
+            condition, then, otherwise = args  # lazy: what is not chosen may not exist
             return lambda: then() if condition() else otherwise()
-        if expr.fn in ("logical_and", "logical_or"):
+        if expr.fn in ("logical_and", "logical_or") and expr.dtype == "bool":
             left, right = args
             stops = expr.fn == "logical_or"
 

@@ -25,10 +25,12 @@ from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.scalar import result_dtype
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 
-RESERVED = frozenset("true false inf nan let var for if else in step written lanes".split())
+RESERVED = frozenset("true false inf nan truex4 falsex4 infx4 nanx4 let var for if else in step written lanes".split())
 """Words that a name in quotes only can be."""
 
 SUFFIX = {"int32": "i", "uint8": "u"}
+"""What follows a number of another dtype than float32; `x4` follows where it is in four lanes."""
+
 ANY_INTEGER = (0, 2**31 - 1)
 """The bounds of a gathered index that need no mention."""
 
@@ -129,11 +131,12 @@ class _Printer:
         return f"&{place}" if isinstance(expr, Pointer) else place
 
     def const(self, const: Const) -> str:
-        if const.dtype == "bool":
-            return "true" if const.value else "false"
-        if const.dtype == "float32":
-            return repr(float(const.value))
-        return f"{int(const.value)}{SUFFIX[const.dtype]}"
+        base, lanes = const.dtype.removesuffix("x4"), "x4" * const.dtype.endswith("x4")
+        if base == "bool":
+            return ("true" if const.value else "false") + lanes
+        if base == "float32":
+            return repr(float(const.value)) + lanes
+        return f"{int(const.value)}{SUFFIX[base]}{lanes}"
 
     def typed(self, name: str, dtype: str, usual: str) -> str:
         return _quote(name) if dtype == usual else f"{_quote(name)}::{dtype}"

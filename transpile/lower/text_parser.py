@@ -27,10 +27,14 @@ from transpile.lower.text import ANY_INTEGER, SUFFIX, Scope
 
 _TOKEN = re.compile(r"""\s*(?:
     (?P<string>"(?:[^"\\]|\\.)*")
-  | (?P<number>\d+(?:\.(?!\.)\d*)?(?:e[-+]?\d+)?[iu]?)
+  | (?P<number>\d+(?:\.(?!\.)\d*)?(?:e[-+]?\d+)?[iu]?(?:x4)?)
   | (?P<word>[A-Za-z_@](?:[\w@]|\.(?!\.))*)
   | (?P<sign>\.\.|//|::|[-+*%(){}\[\]<>,:=&$])
 )""", re.VERBOSE | re.ASCII)
+
+
+WORDS = ("-", "inf", "nan", "true", "false")
+"""What a constant may begin with besides a digit."""
 
 
 class _Unreadable(ValueError):
@@ -207,7 +211,7 @@ class _Line:
 
     def expr(self) -> Expr:
         kind, text = self.tokens[self.position]
-        if kind == "number" or (text in ("-", "inf", "nan", "true", "false") and kind != "string"):
+        if kind == "number" or (text.removesuffix("x4") in WORDS and kind != "string"):
             return self.const()
         if self.accept("["):
             index = Index(self.dim())
@@ -233,13 +237,15 @@ class _Line:
 
     def const(self) -> Const:
         sign = -1 if self.accept("-") else 1
-        text = self.token()
+        token = self.token()
+        text = token.removesuffix("x4")
+        lanes = token[len(text):]
         if text in ("true", "false"):
-            return Const(text == "true", "bool")
+            return Const(text == "true", "bool" + lanes)
         for dtype, suffix in SUFFIX.items():
             if text.endswith(suffix):
-                return Const(sign * int(text[:-1]), dtype)
-        return Const(sign * float(text))
+                return Const(sign * int(text[:-1]), dtype + lanes)
+        return Const(sign * float(text), "float32" + lanes)
 
     def dim(self) -> Dim:
         """A sum; exactly as written, since it was in canonical form."""
