@@ -16,11 +16,12 @@ from onnx.backend.base import Backend, BackendRep, namedtupledict
 
 from transpile.emit.module import emit_module
 from transpile.emit.options import EmitOptions
-from transpile.errors import UnsupportedError
+from transpile.errors import ShapeError, UnsupportedError
 from transpile.frontends.onnx import import_model, static_types
 from transpile.frontends.onnx_check import check_model
 from transpile.frontends.onnx_values import ValueNeededError
 from transpile.ir.graph import Graph
+from transpile.ir.types import narrow_array
 from transpile.verify.node import shared_host
 
 TARGETS = ("js",)
@@ -49,7 +50,7 @@ class Rep(BackendRep):
         Args:
             inputs: arrays in the order of the model's inputs, or by name.
         """
-        arrays = self._by_name(inputs)
+        arrays = {n: _plain(n, a) for n, a in self._by_name(inputs).items()}
         source, graph = self._module(arrays)
         feeds = {i.name: arrays[i.name] for i in graph.inputs}
         found = shared_host().run(source, feeds, self.target, "cjs")
@@ -94,6 +95,18 @@ class Rep(BackendRep):
     def _declared(self, info: Any, array: np.ndarray) -> np.ndarray:
         elem = info.type.tensor_type.elem_type
         return array.astype(helper.tensor_dtype_to_np_dtype(elem)) if elem else array
+
+
+def _plain(name: str, array: np.ndarray) -> np.ndarray:
+    """An array in a dtype of the modules; UnsupportedError for values that do not fit."""
+    if array.dtype.name in ("bfloat16", "float16"):
+        return array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise UnsupportedError(f"the input {name!r} holds {array.dtype}")
+    try:
+        return narrow_array(array, f"the input {name!r}")
+    except ShapeError as error:
+        raise UnsupportedError(error.what, why=error.why) from None
 
 
 class TranspileBackend(Backend):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,33 +32,39 @@ MAX_BYTES = 2 << 30
 class OnnxModel(Model):
     """An ONNX model with its weights; calling it runs the original.
 
-    Attributes:
+    Args:
         proto: the message.
+        specs: types that complete or override the declared ones, by input name.
+        outputs: names for the outputs instead of the model's own.
         origin: the file's name, for headers and messages.
+
+    Raises:
+        SourceError: the model breaks the rules of the format.
     """
 
-    def __init__(self, proto: Any, origin: str = "") -> None:
+    def __init__(self, proto: Any, specs: Mapping[str, Any] | None = None, *,
+                 outputs: Sequence[str] | None = None, labels: Any = None,
+                 origin: str = "") -> None:
         check_model(proto)
         self.proto, self.origin = proto, origin
-        super().__init__(self._run, {})
+        super().__init__(self._run, specs or {}, outputs=outputs, labels=labels)
         self.name = model_name(proto, origin)
-        self.outputs = ()
 
     def trace(self, inputs: Mapping[str, Any] | None = None) -> Graph:
         """The graph.
 
         Args:
-            inputs: types that complete or override the declared ones, by input name; an array of
-                values fixes an input for good, see `import_model`.
+            inputs: types or example arrays that complete or override the declared types.
         """
-        specs = {n: as_spec(v) for n, v in (inputs or {}).items()}
-        self.specs.update(specs)
-        return import_model(self.proto, {n: s.type for n, s in specs.items()},
-                            name=self.name, origin=self.origin)
+        self.specs.update({n: as_spec(v) for n, v in (inputs or {}).items()})
+        graph = import_model(self.proto, {n: s.type for n, s in self.specs.items()},
+                             name=self.name, origin=self.origin)
+        return self._rename(graph) if self.outputs else graph
 
     def _run(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         from transpile.frontends.onnx_original import run_original
-        return run_original(self.proto, list(arrays))
+        found = run_original(self.proto, list(arrays))
+        return dict(zip(self.outputs or found, found.values(), strict=True))
 
 
 def load(path: str | os.PathLike[str]) -> OnnxModel:
@@ -79,7 +85,7 @@ def load(path: str | os.PathLike[str]) -> OnnxModel:
         raise SourceError(f"{place} cannot be read", why=error.strerror or str(error)) from None
     proto = parse(data, str(place))
     load_external_data(proto, place.resolve().parent)
-    return OnnxModel(proto, place.name)
+    return OnnxModel(proto, origin=place.name)
 
 
 def parse(data: bytes, what: str = "the model") -> Any:

@@ -137,8 +137,9 @@ class Importer:
             except TypeError:
                 pass  # a symbolic size takes no part in this arithmetic: compute it at run time
         builder = find(domain, node.op_type, site.version)
-        if builder is not None:
-            return builder(site)
+        result = NotImplemented if builder is None else builder(site)
+        if result is not NotImplemented:  # a builder may leave rare forms to the standard's body
+            return result
         body = function_body(node, site)
         if body is not None:
             site.attrs = {**schema_defaults(domain, node.op_type, site.version), **site.attrs}

@@ -19,10 +19,6 @@ refuse("its windows depend on values", "MaxRoiPool")
 refuse("strings are not supported", "StringConcat", "StringSplit", "StringNormalizer",
        "RegexFullMatch", "TfIdfVectorizer", "LabelEncoder", "CategoryMapper")
 refuse("decoding pictures is the page's work", "ImageDecoder")
-refuse("sequences and optional values are not supported", "SequenceAt", "SequenceConstruct",
-       "SequenceEmpty", "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap",
-       "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement",
-       "OptionalHasElement")
 
 
 @onnx_op("Gather")

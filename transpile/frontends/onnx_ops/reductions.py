@@ -22,6 +22,8 @@ def _mean(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
 
 
 def _log_sum_exp(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
+    if any(x.shape[a] == 0 for a in axes):
+        return np.log(_add_up(x, axes, keep))
     return apply("logsumexp", x, axes=axes, keepdims=keep)
 
 

@@ -14,6 +14,18 @@ from transpile.frontends.tracer import Tracer, apply, cast
 from transpile.ir.dims import Dim
 
 
+def transformation(n: Site) -> str:
+    """The coordinate transformation; until opset 10 there is only one."""
+    fixed = n.op == "Upsample" or n.version < 11
+    return "asymmetric" if fixed else str(n.attr("coordinate_transformation_mode", "half_pixel"))
+
+
+def nearest_rule(n: Site) -> str:
+    """How a coordinate becomes an element; until opset 10 it is cut off."""
+    fixed = n.op == "Upsample" or n.version < 11
+    return "floor" if fixed else str(n.attr("nearest_mode", "round_prefer_floor"))
+
+
 @dataclass(frozen=True)
 class Axis:
     """One axis that changes: sizes before and after, the scale, and the region (0 to 1)."""
@@ -60,7 +72,7 @@ def cubic(x: np.ndarray, a: float) -> np.ndarray:
 def taps(n: Site, mode: str, places: np.ndarray, a: Axis) -> tuple[np.ndarray, np.ndarray]:
     """Indices and weights `[after, taps]`."""
     if mode == "nearest":
-        rule = NEAREST[n.attr("nearest_mode", "round_prefer_floor")]
+        rule = NEAREST[nearest_rule(n)]
         index = np.clip(rule(places), 0, a.before - 1)[:, None]
         return index.astype(np.int32), np.ones_like(index)
     reach = 1 if mode == "linear" else 2
@@ -80,8 +92,7 @@ def taps(n: Site, mode: str, places: np.ndarray, a: Axis) -> tuple[np.ndarray, n
 
 def resample(n: Site, x: Tracer, axis: int, mode: str, a: Axis) -> tuple[Tracer, np.ndarray]:
     """One axis resized, and which of its elements lie outside of the input."""
-    how = n.attr("coordinate_transformation_mode", "half_pixel" if n.version >= 11
-                 else "asymmetric")
+    how = transformation(n)
     places = coordinates(how, a)
     outside = (places < 0) | (places > a.before - 1) if how == "tf_crop_and_resize" else (
         np.zeros(a.after, bool))
@@ -154,10 +165,9 @@ def _scaled(n: Site, x: Tracer, scales: dict[int, float],
 
 def _repeated(n: Site, x: Tracer, scales: dict[int, float]) -> Tracer:
     """Symbolic sizes grow by whole factors, each element repeated."""
-    how = n.attr("coordinate_transformation_mode", "half_pixel" if n.version >= 11
-                 else "asymmetric")
+    how = transformation(n)
     whole = all(s == int(s) for s in scales.values())
-    floors = how == "half_pixel" or n.attr("nearest_mode", "round_prefer_floor") == "floor"
+    floors = how == "half_pixel" or nearest_rule(n) == "floor"
     if n.attr("mode", "nearest") != "nearest" or not whole or not floors or how not in (
             "half_pixel", "asymmetric", "pytorch_half_pixel"):
         raise n.refuse("a symbolic size is resized by repeating elements only",

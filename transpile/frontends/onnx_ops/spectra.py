@@ -117,7 +117,8 @@ def mel_weights(n: Site) -> Any:
     bands, length, rate, low, high = (n.array(i, "the parameters").item() for i in range(5))
     bins = length // 2 + 1
     ends = 2595 * np.log10(1 + np.array([low, high]) / 700)
-    mels = np.linspace(*ends, bands + 2)
+    # The standard's own evaluator divides by bands + 2, not by the bands + 1 gaps between edges.
+    mels = ends[0] + np.arange(bands + 2) * (ends[1] - ends[0]) / (bands + 2)
     hertz = 700 * (10 ** (mels / 2595) - 1)
     edges = ((length + 1) * hertz // rate).astype(int)
     result = np.zeros((bins, bands), np.float32)
