@@ -128,7 +128,7 @@ class _Builder:
         reads, output = tuple(map(root, nodes)), root(group.output)
         args = tuple(n.name for n in (*reads, output))
         call = Call(known.name, args, group.output.name, kernel.formula, kernel.where)
-        at_load = not output.type.names and output is group.output and all(
+        at_load = not kernel.dims and not output.type.names and output is group.output and all(
             n.is_constant or n in self.prepared for n in reads) and not self._is_filled(group)
         if at_load:
             self.prepared.add(output)
