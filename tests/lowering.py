@@ -6,7 +6,7 @@ import base64
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,15 @@ ALIGN = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
 RUNNER = """
 const bytes = (text) => Buffer.from(text, 'base64');
 const cases = require('./cases.cjs');
-const results = cases.map(({ make, size, sets, calls, reads }) => {
+const results = cases.map(({ make, size, sets, reads }) => {
   try {
     const memory = new WebAssembly.Memory({ initial: Math.ceil(size / 65536) || 1 });
     const b = memory.buffer;
     const u8 = new Uint8Array(b);
     u8.fill(255);
-    const kernels = make(memory, { f32: new Float32Array(b), i32: new Int32Array(b), u8 });
+    const run = make(memory, { f32: new Float32Array(b), i32: new Int32Array(b), u8 });
     for (const [at, data] of sets) u8.set(bytes(data), at);
-    for (const [number, args] of calls) kernels[number](...args);
+    run();
     return reads.map(([at, length]) => Buffer.from(b, at, length).toString('base64'));
   } catch (error) {
     return String(error && error.stack).split('\\n').slice(0, 3).join(' ');
@@ -94,23 +94,15 @@ class Case:
     def dims(self) -> dict[str, int]:
         return bind_dims(self.program.graph, self.inputs)
 
-    def request(self, unit: Callable[[str], int]) -> dict[str, Any]:
-        """What the runner needs; offsets of arguments are in units by dtype."""
+    def request(self) -> dict[str, Any]:
+        """The size of memory, what is set in it before the run, and what is read after."""
         program, dims = self.program, self.dims
-        order = {k.name: i for i, k in enumerate(program.kernels)}
         offsets = {b.name: evaluate(b.offset, dims) for b in program.buffers}
-        units = {b.name: unit(b.type.dtype) for b in program.buffers}
         sets = [[offsets[p.buffer], _text(self.inputs[p.name].astype(p.type.dtype))]
                 for p in program.inputs]
         sets += [[offsets[name], _text(value)] for name, value in program.weights.items()]
-        calls = []
-        for call in (*program.prepare, *program.calls):
-            kernel = program.kernels[order[call.kernel]]
-            calls.append([order[call.kernel], [offsets[a] // units[a] for a in call.args]
-                          + [dims[d] for d in kernel.dims]])
         reads = [[offsets[p.buffer], _empty(p, dims).nbytes] for p in program.outputs]
-        return {"size": evaluate(program.memory, dims) + 64, "sets": sets, "calls": calls,
-                "reads": reads}
+        return {"size": evaluate(program.memory, dims) + 64, "sets": sets, "reads": reads}
 
     def outputs(self, answer: Sequence[str]) -> dict[str, np.ndarray]:
         dims = self.dims
@@ -127,25 +119,33 @@ def _text(value: np.ndarray) -> str:
 
 
 def _javascript(case: Case) -> str:
-    """A function of the memory and its views that gives the kernels; case by target."""
-    kernels = case.program.kernels
-    if case.program.target == "wasm":
+    """A function of the memory and its views that gives a function that runs the program."""
+    program, dims = case.program, case.dims
+    if program.target == "wasm":
         from transpile.targets.wasm import assemble
-        binary = base64.b64encode(assemble(kernels)).decode()
-        return ("(m) => Object.values(new WebAssembly.Instance(new WebAssembly.Module("
-                f"bytes('{binary}')), {{ m: {{ m }} }}).exports)")
-    printer = TARGETS[case.program.target].print_kernel
-    code = "\n".join(printer(k, f"k{i}") for i, k in enumerate(kernels))
-    names = ", ".join(f"(...a) => k{i}(h, ...a)" for i in range(len(kernels)))
-    return f"(m, h) => {{\n{code}\nreturn [{names}];\n}}"
+        binary = base64.b64encode(assemble(program)).decode()
+        sizes = ", ".join(str(dims[d]) for d in program.dims)
+        return ("(m) => {\nconst e = new WebAssembly.Instance(new WebAssembly.Module("
+                f"bytes('{binary}')), {{ m: {{ m }} }}).exports;\n"
+                f"return () => {{ if (e.prepare) e.prepare(); e.run({sizes}); }};\n}}")
+    printer = TARGETS[program.target].print_kernel
+    code = [printer(k, f"k{i}") for i, k in enumerate(program.kernels)]
+    order = {k.name: i for i, k in enumerate(program.kernels)}
+    calls = []
+    for call in (*program.prepare, *program.calls):
+        number = order[call.kernel]
+        places = [program.buffer(a) for a in call.args]
+        values = [evaluate(b.offset, dims) // ALIGN[b.type.dtype] for b in places]
+        values += [dims[d] for d in program.kernels[number].dims]
+        calls.append(f"k{number}({', '.join(['h', *map(str, values)])});")
+    return "\n".join(["(m, h) => {", *code, "return () => {", *calls, "};", "}"])
 
 
 def run_batch(cases: Sequence[Case]) -> list[dict[str, np.ndarray] | str]:
     """The outputs of each case by name, or the text of an error; one Node process runs all."""
     lines = []
     for case in cases:
-        wasm = case.program.target == "wasm"  # its kernels take addresses in bytes
-        request = json.dumps(case.request(lambda dtype, w=wasm: 1 if w else ALIGN[dtype]))
+        request = json.dumps(case.request())
         lines.append(f"Object.assign({request}, {{ make: {_javascript(case)} }}),")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
