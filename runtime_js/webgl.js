@@ -152,3 +152,122 @@ export function readTensor(gl, { frame, isFloat, layers }, size, width) {
   }
   return whole.subarray(0, size);
 }
+
+// Waits until the GPU has done everything so far, without blocking the page.
+export async function finished(gl) {
+  const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+  gl.flush();
+  while (!gl.isContextLost() && gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED) {
+    await nextTask();
+  }
+  gl.deleteSync(sync);
+}
+
+// A matrix that lies in panels of columns, row by row.
+export function fromPanels(view, columns, panel) {
+  const rows = view.length / columns;
+  const result = view.slice();
+  let at = 0;
+  for (let start = 0; start < columns; start += panel) {
+    for (let row = 0; row < rows; row++) {
+      for (let col = start; col < start + panel; col++) result[row * columns + col] = view[at++];
+    }
+  }
+  return result;
+}
+
+// Opens a model: `shaders`, `plan(...dims)`, `weights` as tensors in `heap()`. A tensor there is
+// [texture, view, at, size, width in texels, columns, panel].
+export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onProgress, debug }) {
+  const surface = canvas || (typeof OffscreenCanvas === 'function'
+    ? new OffscreenCanvas(1, 1) : document.createElement('canvas'));
+  const gl = createContext(surface);
+  let programs = [];
+  let textures = [];
+  let planned = {};
+  let restored;
+
+  function upload([texture, name, at, size, width, columns, panel]) {
+    const view = heap()[name].subarray(at, at + size);
+    uploadTensor(gl, textures[texture], panel ? fromPanels(view, columns, panel) : view, width);
+  }
+
+  function download([texture, name, at, size, width]) {
+    heap()[name].set(readTensor(gl, textures[texture], size, width), at);
+  }
+
+  function check(what) {
+    const error = debug && gl.getError();
+    if (error && error !== gl.CONTEXT_LOST_WEBGL) throw new Error(`WebGL error ${error} in ${what}`);
+  }
+
+  function free() {
+    for (const { texture, frame } of textures) {
+      gl.deleteTexture(texture);
+      gl.deleteFramebuffer(frame);
+    }
+    textures = [];
+  }
+
+  // Textures for these sizes, with the weights in them; kept while the sizes stay.
+  function allocate(dims) {
+    if (textures.length && String(dims) === planned.key) return;
+    free();
+    planned = plan(...dims);
+    planned.key = String(dims);
+    const most = gl.getParameter(gl.MAX_TEXTURE_SIZE);
+    if (!gl.isContextLost() && planned.textures.some(([, w, h]) => w > most || h > most)) {
+      throw new Error(`textures of more than ${most} texels a side are needed`);
+    }
+    textures = planned.textures.map((one) => createTexture(gl, one));
+    weights.forEach(upload);
+    check('textures');
+  }
+
+  async function build() {
+    programs = await compilePrograms(gl, shaders, onProgress);
+    check('programs');
+  }
+
+  async function restore() {
+    let timer;
+    await Promise.race([restored, new Promise((resolve) => {
+      timer = setTimeout(resolve, 5000);
+    })]);
+    clearTimeout(timer);
+    if (gl.isContextLost()) throw new Error('the WebGL context was lost');
+    gl.getExtension('EXT_color_buffer_float');
+    textures = [];
+    await build();
+  }
+
+  surface.addEventListener('webglcontextlost', (event) => {
+    event.preventDefault();
+    restored = new Promise((resolve) => {
+      surface.addEventListener('webglcontextrestored', resolve, { once: true });
+    });
+  });
+  await build();
+
+  return {
+    // From the inputs in the heap to the outputs there; again if the context is lost meanwhile.
+    async run(dims) {
+      for (let attempt = 0; ; attempt++) {
+        if (gl.isContextLost()) await restore();
+        allocate(dims);
+        planned.inputs.forEach(upload);
+        drawAll(gl, programs, textures, planned.draws);
+        check('draws');
+        await finished(gl);
+        if (!gl.isContextLost()) break;
+        if (attempt > 2) throw new Error('the WebGL context was lost');
+      }
+      planned.results.forEach(download);
+      check('results');
+    },
+    dispose() {
+      free();
+      for (const { handle } of programs) gl.deleteProgram(handle);
+    }
+  };
+}

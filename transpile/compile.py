@@ -56,7 +56,7 @@ def lower_optimised(graph: Graph, target: Target, lead: Target,
     """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan."""
     graph, _ = run_pipeline(graph, observer if target is lead else None, passes=lead.passes)
     graph = with_unique_names(graph)
-    groups = fuse(graph)
+    groups = fuse(graph) if target.cpu else []  # others plan their own memory
     builder = _Builder(target, Storage(panels_of(groups, graph, lead), place(groups, graph)))
     for group in groups:
         builder.add(group)
@@ -99,12 +99,14 @@ class Step:
 
     Attributes:
         at_load: True where it depends on weights alone, and so runs once.
+        scratches: names and types of buffers that live during this call only.
     """
 
     call: Call
     output: Node
     reads: tuple[Node, ...]
     at_load: bool
+    scratches: tuple[tuple[str, TensorType], ...] = ()
 
 
 @dataclass
@@ -126,13 +128,15 @@ class _Builder:
         shape = anonymous(kernel)
         known = self.kernels.setdefault(shape, kernel)
         reads, output = tuple(map(root, nodes)), root(group.output)
-        args = tuple(n.name for n in (*reads, output))
+        scratches = [(f"{group.output.name}.{a.name}", TensorType(a.dtype, (a.size,)))
+                     for a in kernel.args[len(nodes) + 1:]]
+        args = (*(n.name for n in (*reads, output)), *(name for name, _ in scratches))
         call = Call(known.name, args, group.output.name, kernel.formula, kernel.where)
         at_load = not kernel.dims and not output.type.names and output is group.output and all(
             n.is_constant or n in self.prepared for n in reads) and not self._is_filled(group)
         if at_load:
             self.prepared.add(output)
-        self.steps.append(Step(call, output, reads, at_load))
+        self.steps.append(Step(call, output, reads, at_load, tuple(scratches)))
 
     def _is_filled(self, group: Group) -> bool:
         """True for a pad whose inside another call stores."""
@@ -189,8 +193,9 @@ def build_kernel(group: Group, target: Target, storage: Storage
     size = storage.root(output).type.size
     out = Argument(names.fresh("out"), output.dtype, size, written=True)
     values = Values(frozenset(group.members), names, storage)
-    body, flops = _statements(group, target, values, out)
-    args = (*values.args.values(), out)
+    scratches: list[Argument] = []
+    body, flops = _statements(group, target, values, out, scratches)
+    args = (*values.args.values(), out, *scratches)
     kernel = Kernel(output.name, args, tuple(sorted(dims_of(body))), body,
                     f"{output.name} = {formula(output, group.members)}",
                     str(replace(output.where, part_of="")), flops)
@@ -217,8 +222,8 @@ class _ArgNames:
         return self.fresh(node.name.split(".")[-1] or "x")
 
 
-def _statements(group: Group, target: Target, values: Values, out: Argument
-                ) -> tuple[tuple[Stmt, ...], Dim]:
+def _statements(group: Group, target: Target, values: Values, out: Argument,
+                scratches: list[Argument]) -> tuple[tuple[Stmt, ...], Dim]:
     output = group.output
     if output.op == "pad" and output.inputs[0] in values.storage.places:
         return fill_border(output, values.storage, out), 0
@@ -238,6 +243,7 @@ def _statements(group: Group, target: Target, values: Values, out: Argument
         context = RoutineContext(out, anchor.type, lambda i: values.storage.offset(output, i),
                                  epilogue)
         body = form.build(context, *operands, **anchor.attrs)
+        scratches += context.scratches
         return body, _count(body)
     nest = build_nest(output, group.anchor, values, out)
     return scheduled(nest, target.schedule(nest)), _nest_flops(nest)
@@ -267,10 +273,9 @@ def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
     prepared = [s for s in builder.steps if s.at_load]
     made, persistent = _fixed_buffers([s.output for s in prepared], "prepared", weight_bytes)
     run = [s for s in builder.steps if not s.at_load]
-    lifetimes = _lifetimes(graph, run, builder.storage)
+    lifetimes = [*_lifetimes(graph, run, builder.storage), *_scratch_lifetimes(prepared, run)]
     offsets, memory = plan([lf for lf, _, _ in lifetimes], persistent)
-    planned = [Buffer(lf.name, node.type, kind, offsets[lf.name])
-               for lf, node, kind in lifetimes]
+    planned = [Buffer(lf.name, type_, kind, offsets[lf.name]) for lf, type_, kind in lifetimes]
     return Program(
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
@@ -313,21 +318,33 @@ def nbytes(type_: TensorType) -> Dim:
     return type_.size * ITEM_BYTES[type_.dtype]
 
 
+Living = tuple[Lifetime, TensorType, BufferKind]
+
+
 def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage
-               ) -> list[tuple[Lifetime, Node, BufferKind]]:
+               ) -> list[Living]:
     last: dict[Node, int] = {}
     for position, step in enumerate(run):
         last.update(dict.fromkeys(step.reads, position))
     outputs = {storage.root(n) for _, n in graph.outputs}
     last.update(dict.fromkeys(outputs, len(run)))
-    result: list[tuple[Lifetime, Node, BufferKind]] = [
-        (Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n, "input")
+    result: list[Living] = [
+        (Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n.type, "input")
         for n in graph.inputs]
     first: dict[Node, int] = {}
     for position, step in enumerate(run):
         first.setdefault(step.output, position)
         last[step.output] = max(last.get(step.output, 0), position)
     for node, position in first.items():
-        result.append((Lifetime(node.name, nbytes(node.type), position, last[node]), node,
+        result.append((Lifetime(node.name, nbytes(node.type), position, last[node]), node.type,
                        "output" if node in outputs else "temp"))
+    return result
+
+
+def _scratch_lifetimes(prepared: Sequence[Step], run: Sequence[Step]) -> list[Living]:
+    """Scratch buffers live during their call; those used at load may lie anywhere."""
+    result: list[Living] = []
+    for position, step in [*((-2, s) for s in prepared), *enumerate(run)]:
+        result += [(Lifetime(name, nbytes(type_), position, position), type_, "temp")
+                   for name, type_ in step.scratches]
     return result

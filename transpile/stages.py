@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from transpile.passes.manager import PassRecord
     from transpile.program import Program
 
+TARGET_GLOBALS = {"wasm": frozenset({"WebAssembly"}),
+                  "webgl": frozenset({"MessageChannel", "OffscreenCanvas", "clearTimeout", "document",
+                                      "setTimeout"})}
+"""What a target's part of a module uses besides the globals of every module."""
+
 Ranges = Mapping[str, tuple["float | None", "float | None"]]
 Labels = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -80,7 +85,9 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
         UnsupportedError: a target, format or weight dtype that does not exist.
     """
     from transpile.targets import TARGETS
-    wanted = tuple(targets or TARGETS)
+    wanted = tuple(targets or (n for n, t in TARGETS.items() if t.cpu))
+    if not any(n in TARGETS and TARGETS[n].cpu for n in wanted):
+        wanted = ("js", *wanted)  # what a module falls back to
     _known("target", wanted, tuple(TARGETS))
     _known("weight dtype", (weights,), ("float32",))
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
@@ -170,7 +177,7 @@ def make_module(asked: Request, stages: Stages) -> Module:
         emitted = emit_module(programs, options)
     with stages("check"):
         check_module(emitted.code_without_weights,
-                     frozenset({"WebAssembly"}) if "wasm" in asked.targets else frozenset())
+                     frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets)))
     report = _report(asked, programs, emitted, removed, stages)
     return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
                   asked.content_hash, asked.graph, tuple(programs), options,

@@ -27,11 +27,13 @@ from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Call, Port, Program
+from transpile.targets.base import Target
 
 _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
 reuse onProgress wasm binary skipped memory step last prepare old given values result label kernel
-dtype view at shape steps data computeSteps
+dtype view at shape steps data computeSteps shaders drawPlan textureWeights gpu queue
+begin job work finish dims
 f32 i32 u8
 """
 
@@ -46,7 +48,8 @@ class Context:
     """Names and texts for one program; `values()` is the template's input."""
 
     def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter,
-                 binaries: Mapping[str, bytes]) -> None:
+                 binaries: Mapping[str, bytes], gpu: tuple[Program, Target] | None = None) -> None:
+        self.gpu = gpu
         self.program, self.options, self.printer = program, options, printer
         self.wasm = binaries.get("wasm", b"")
         self.names = Namespace([*OWN_NAMES, *declarations()])
@@ -74,7 +77,7 @@ class Context:
             "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
             "js": program.target == "js", "wasm": base64.b64encode(self.wasm).decode(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
-            **self.compute(), **self.dispatch(),
+            **self.compute(), **self.dispatch(), "webgl": self.webgl(),
         }
         values["runtime"] = self.runtime(values)
         return values
@@ -136,9 +139,20 @@ class Context:
             run = f"if (wasm) {fast};\n    else {run}" if in_js else fast
             made = "wasm.exports.prepare()"
             prepare = f"if (wasm) {made};\n  else {prepare}" if in_js else made
-        names = ["auto", *(["js"] if in_js else []), *(["wasm"] if self.wasm else [])]
+        names = ["auto", *(["js"] if in_js else []), *(["wasm"] if self.wasm else []),
+                 *(["webgl"] if self.gpu else [])]
         return {"compute_call": run, "prepare_call": prepare,
                 "target_names": "[" + ", ".join(f"'{n}'" for n in names) + "]"}
+
+    def webgl(self) -> dict[str, Any] | None:
+        """The WebGL part, if there is one."""
+        if self.gpu is None:
+            return None
+        from transpile.emit.webgl import WebglSection
+        from transpile.targets.glsl.programs import plan_webgl
+        program, lead = self.gpu
+        return WebglSection(plan_webgl(program.graph), self.program, lead.panel,
+                            self.dim_name).values()
 
     def memory(self) -> dict[str, Any]:
         """Sizes, views, and the table of buffers."""

@@ -27,9 +27,12 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     from transpile.targets import TARGETS
     options = options or EmitOptions()
     program = programs[0]
+    gpu = next((p for p in programs if p.target == "webgl"), None)
     binaries = {p.target: assemble(p, steps=options.debug) for p in programs
                 if (assemble := TARGETS[p.target].assemble)}
-    context = Context(program, options, _printer(program.target, options.printers), binaries)
+    lead = next(TARGETS[p.target] for p in reversed(programs) if TARGETS[p.target].cpu)
+    context = Context(program, options, _printer(program.target, options.printers), binaries,
+                      gpu and (gpu, lead))
     body = render("module.js.j2", **context.values())
     top = header(program, [p.target for p in programs], options)
     skeleton = _finish(top + body, context.global_name, options)
