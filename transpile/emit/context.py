@@ -106,7 +106,8 @@ class Context:
         name = self.names.get(kernel.name, ("kernel", kernel.name))
         shared = sum(c.kernel == call.kernel for c in self.program.calls) > 1
         comment = comment_text(call.formula if shared and call.formula else call.label)
-        written = [b for b, a in zip(call.args, kernel.args, strict=True) if a.written]
+        # The output; what is written after it is scratch memory.
+        written = [b for b, a in zip(call.args, kernel.args, strict=True) if a.written][:1]
         return {"line": f"{name}({', '.join(['heap', *offsets, *dims])});",
                 "comment": "" if comment == name else comment,
                 "traces": [self.trace(call, b) for b in written] if self.options.debug else []}

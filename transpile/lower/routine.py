@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from transpile.ir.dims import Axis, Dim, Opaque, atom, axis
 from transpile.ir.types import TensorType
@@ -27,6 +26,13 @@ class RoutineContext:
     type: TensorType
     offset: Callable[[Sequence[Dim]], Dim]
     epilogue: Callable[[Sequence[Dim], Expr], Expr] = _unchanged
+    scratches: list[Argument] = field(default_factory=list)
+
+    def scratch(self, size: int) -> str:
+        """A float32 buffer of `size` elements that lives during one call."""
+        name = f"scratch{len(self.scratches) or ''}"
+        self.scratches.append(Argument(name, "float32", size, written=True))
+        return name
 
     def store(self, index: Sequence[Dim], value: Expr) -> Store:
         return Store(self.out.name, self.offset(index), self.epilogue(index, value))

@@ -1,18 +1,16 @@
-"""The transforms of Winograd convolutions as straight-line loop IR (see `ops/winograd.py`)."""
+"""The transforms of Winograd convolutions as loop IR (see `ops/winograd.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from transpile.ir.dims import Axis, Dim, axis, in_range
-from transpile.lower.expr import Const, Expr, Index, Local, call
+from transpile.lower.expr import Const, Expr, Index, Load, call
 from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.share import share
-from transpile.lower.stmt import If, Let, Stmt, Store
+from transpile.lower.stmt import If, Stmt, Store
 from transpile.ops.registry import Accessor
 from transpile.ops.winograd import Matrix, matrices, tiles
-
-Cell = Callable[[int, int], Expr]
 
 
 def _sum_of(terms: Sequence[tuple[float, Expr]]) -> tuple[float, Expr | None]:
@@ -46,53 +44,70 @@ def _dot(row: Sequence[float], values: Sequence[Expr]) -> Expr:
     return both if even_sign > 0 else call("neg", both)
 
 
-def transform(matrix: Matrix, size: int, cell: Cell) -> tuple[list[Stmt], list[list[Expr]]]:
-    """`matrix @ tile @ matrix.T` for a square tile given by `cell(row, col)`.
+def _half(matrix: Matrix, channel: Axis, outer: Axis, read: Callable[[Dim, Dim], Expr],
+          write: Callable[[Dim, Dim, Expr], Stmt]) -> tuple[Stmt, ...]:
+    """`matrix` applied to every row (or column) of a tile, channels innermost.
 
-    Returns:
-        statements that bind the intermediate values, and the result's cells.
+    Args:
+        outer: which row; `read(row, k)` and `write(row, i, value)` know what a row is.
     """
-    half: list[list[Expr]] = []
-    body: list[Stmt] = []
-    for i, row in enumerate(matrix):
-        half.append([])
-        for col in range(size):
-            name = f"h{i}_{col}"
-            body.append(Let(name, _dot(row, [cell(k, col) for k in range(size)])))
-            half[-1].append(Local(name))
-    return body, [[_dot(row, values) for row in matrix] for values in half]
+    row = axis(outer.name, outer.extent)
+    values = [read(row, k) for k in range(len(matrix[0]))]
+    stores = [write(row, i, _dot(coefficients, values)) for i, coefficients in enumerate(matrix)]
+    return loops([outer, channel], share(stores))
 
 
-def _tile_loops(shape: tuple[Dim, Dim, Dim], channels: Dim
-                ) -> tuple[list[Axis], Dim, Dim, Dim, Dim]:
-    batch, rows, cols = shape
-    axes = [Axis("n", batch), Axis("y", rows), Axis("x", cols), Axis("c", channels)]
-    n, y, x, c = (axis(a.name, a.extent) for a in axes)
-    return axes, n, y, x, c
+def _both(context: RoutineContext, matrix: Matrix, channel: Axis, read: Callable[[Dim, Dim], Expr],
+          write: Callable[[Dim, Dim, Expr], Stmt]) -> tuple[Stmt, ...]:
+    """`matrix @ tile @ matrix.T`: rows into a scratch buffer, then its columns.
+
+    The buffer keeps code and register pressure small: one row at a time, all channels of it.
+    """
+    size, made = len(matrix[0]), len(matrix)
+    assert isinstance(channel.extent, int)
+    width, c = channel.extent, axis(channel.name, channel.extent)
+    scratch = context.scratch(size * made * width)
+
+    def at(row: Dim, col: Dim) -> Dim:
+        return (row * made + col) * width + c
+    rows = _half(matrix, channel, Axis("i", size), read,
+                 lambda i, j, value: Store(scratch, at(i, j), value))
+    cols = _half(matrix, channel, Axis("j", made),
+                 lambda j, i: Load(scratch, at(i, j)),
+                 lambda j, i, value: write(i, j, value))
+    return (*rows, *cols)
 
 
 def build_winograd_input(context: RoutineContext, x: Accessor, *, tile: int) -> tuple[Stmt, ...]:
-    """Every (tile+2)^2 window of the image, transformed, one channel at a time."""
+    """Every (tile+2)^2 window of the image, transformed."""
     shape = tiles(x.type.shape, tile)
-    axes, n, row, col, c = _tile_loops(shape, x.type.shape[3])
+    outer, n, row, col = _tile_loops(shape)
+    channel = Axis("c", x.type.shape[3])
+    c = axis("c", channel.extent)
     number = (n * shape[1] + row) * shape[2] + col
     size = tile + 2
-    body, cells = transform(matrices(tile)[0], size,
-                            lambda i, j: x(n, row * tile + i, col * tile + j, c))
-    stores = [context.store((i * size + j, number, c), cells[i][j])
-              for i in range(size) for j in range(size)]
-    return loops(axes, share([*body, *stores]))
+    return loops(outer, _both(
+        context, matrices(tile)[0], channel,
+        lambda i, j: x(n, row * tile + i, col * tile + j, c),
+        lambda i, j, value: context.store((size * i + j, number, c), value)))
+
+
+PANEL = 16
+"""Weights are transformed so many columns at a time: a multiple of every panel's width."""
 
 
 def build_winograd_weight(context: RoutineContext, w: Accessor, *, tile: int) -> tuple[Stmt, ...]:
     """Every 3x3 window of weights, transformed."""
-    axes = [Axis("i", w.type.shape[2]), Axis("o", w.type.shape[3])]
-    i, o = (axis(a.name, a.extent) for a in axes)
+    inputs, outputs = w.type.shape[2:]
+    width = PANEL if outputs % PANEL == 0 else outputs
+    axes = [Axis("k", inputs), Axis("panel", outputs // width)]
+    k, panel = (axis(a.name, a.extent) for a in axes)
+    channel = Axis("c", width)
+    o = panel * width + axis("c", width)
     size = tile + 2
-    body, cells = transform(matrices(tile)[1], 3, lambda a, b: w(a, b, i, o))
-    stores = [context.store((a * size + b, i, o), cells[a][b])
-              for a in range(size) for b in range(size)]
-    return loops(axes, share([*body, *stores]))
+    return loops(axes, _both(
+        context, matrices(tile)[1], channel, lambda a, b: w(a, b, k, o),
+        lambda a, b, value: context.store((size * a + b, k, o), value)))
 
 
 def build_winograd_output(context: RoutineContext, m: Accessor, *, tile: int,
@@ -100,14 +115,23 @@ def build_winograd_output(context: RoutineContext, m: Accessor, *, tile: int,
     """Every tile of products transformed back; what lies beyond the image is left out."""
     batch, height, width, channels = shape
     grid = (batch, -(-height // tile), -(-width // tile))
-    axes, n, row, col, c = _tile_loops(grid, channels)
+    outer, n, row, col = _tile_loops(grid)
+    c = axis("c", channels)
     number = (n * grid[1] + row) * grid[2] + col
     size = tile + 2
-    body, cells = transform(matrices(tile)[2], size, lambda i, j: m(i * size + j, number, c))
-    stores = [_inside(context.store((n, row * tile + i, col * tile + j, c), cells[i][j]),
-                      row * tile + i, height, col * tile + j, width)
-              for i in range(tile) for j in range(tile)]
-    return loops(axes, share([*body, *stores]))
+
+    def write(i: Dim, j: Dim, value: Expr) -> Stmt:
+        y, x = row * tile + i, col * tile + j
+        return _inside(context.store((n, y, x, c), value), y, height, x, width)
+    return loops(outer, _both(
+        context, matrices(tile)[2], Axis("c", channels),
+        lambda i, j: m(size * i + j, number, c), write))
+
+
+def _tile_loops(shape: tuple[Dim, Dim, Dim]) -> tuple[list[Axis], Dim, Dim, Dim]:
+    axes = [Axis(name, extent) for name, extent in zip("nyx", shape, strict=True)]
+    n, y, x = (axis(a.name, a.extent) for a in axes)
+    return axes, n, y, x
 
 
 def _inside(store: Store, row: Dim, height: Dim, col: Dim, width: Dim) -> Stmt:
