@@ -1,0 +1,1 @@
+"""Speed, size, start-up and memory beside other runtimes, on the same models and weights."""
