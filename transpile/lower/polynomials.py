@@ -111,13 +111,14 @@ def scaled(value: Expr, n: Expr) -> Expr:
 
 
 def exp(x: Expr) -> Expr:
-    """1 ulp; inf above 88.73, subnormal below -87.34, 0 below -103.98."""
+    """0.9 ulp; inf above 88.73, subnormal below -87.34, 0 below -103.98."""
     inside = call("at_most", call("at_least", x, -104.0), 89.0)
     p, n = exp_parts(inside)
     return scaled(add(p, 1.0), n)
 
 
 def expm1(x: Expr) -> Expr:
+    """1.5 ulp."""
     inside = call("at_most", call("at_least", x, -20.0), 89.0)
     p, n = exp_parts(inside)
     half = shift("shift_right", n, 1)
@@ -129,7 +130,7 @@ def expm1(x: Expr) -> Expr:
 
 
 def log(x: Expr) -> Expr:
-    """The polynomial of Cephes `logf`; -inf at 0, NaN below."""
+    """0.8 ulp; -inf at 0, NaN below. The polynomial of Cephes `logf`."""
     small = call("less", x, 1.1754943508222875e-38)
     scaled_up = select(small, mul(x, 2.0**25), x)
     raw = bits(scaled_up)
@@ -157,16 +158,17 @@ def _log_ends(x: Expr, value: Expr) -> Expr:
 
 
 def log1p(x: Expr) -> Expr:
-    """log(u) corrected by what rounding u = 1 + x lost (Kahan)."""
+    """1.4 ulp: log(u) corrected by what rounding u = 1 + x lost (Kahan)."""
     u = add(x, 1.0)
     lost = sub(x, sub(u, 1.0))
-    value = add(Call("log", (u,), u.dtype), div(lost, u))
+    correction = select(call("greater", u, 0.0), div(lost, u), number(0.0, u))
+    value = add(Call("log", (u,), u.dtype), correction)
     value = select(call("less", call("abs", x), 2.0**-24), x, value)
     return select(call("less", u, INFINITY), value, u)
 
 
 def tanh(x: Expr) -> Expr:
-    """A rational function of x (Eigen's coefficients) up to 9, where it is 1."""
+    """5.3 ulp: a rational function (Eigen's coefficients) up to 9, where it is 1."""
     bounded = call("at_most", call("at_least", x, -9.0), 9.0)
     square = mul(bounded, bounded)
     p = horner(square, -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11,
@@ -178,33 +180,34 @@ def tanh(x: Expr) -> Expr:
 
 
 def sigmoid(x: Expr) -> Expr:
+    """1.9 ulp; 0 below -88.73."""
     e = Call("exp", (call("neg", x),), x.dtype)
     return div(1.0, add(e, 1.0))
 
 
-# erf(x) = x P(x^2) on [-1, 1]; least squares on Chebyshev nodes, relative error below 2e-10.
-ERF_NEAR = (-0.0000096736, 0.0001126825, -0.0008484397, 0.0052210534, -0.0268654383,
-            0.1128378262, -0.3761263848, 1.1283791671)
-# erfc(x) exp(x^2) as a polynomial in t = 1 / (1 + x / 2), x >= 0. Numerical Recipes, 6.2
-# (erfccheb): the exponent's polynomial, relative error below 1.2e-7 everywhere.
-ERFC_FAR = (0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806,
-            0.09678418, 0.37409196, 1.00002368, -1.26551223)
+# erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: the coefficients of Eigen's and XLA's float32 erf.
+ERF_TOP = (-2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06,
+           -5.69250639462346e-05, -7.34990630326855e-04, -2.95459980854025e-03,
+           -1.60960333262415e-02)
+ERF_BOTTOM = (-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03,
+              -7.37332916720468e-03, -1.42647390514189e-02)
 
 
 def erf(x: Expr) -> Expr:
-    square = mul(x, x)
-    near = mul(x, horner(square, *ERF_NEAR))
-    t = div(1.0, add(mul(call("abs", x), 0.5), 1.0))
-    tail = mul(t, Call("exp", (sub(horner(t, *ERFC_FAR), square),), x.dtype))
-    far = mul(call("sign", x), sub(number(1.0, x), tail))
-    return select(call("less", square, 1.0), near, far)
+    """6 ulp, 3.6e-7 absolute."""
+    bounded = call("at_most", call("at_least", x, -4.0), 4.0)
+    square = mul(bounded, bounded)
+    value = div(mul(bounded, horner(square, *ERF_TOP)), horner(square, *ERF_BOTTOM))
+    return call("at_most", call("at_least", value, -1.0), 1.0)
 
 
 def sin(x: Expr) -> Expr:
+    """1.4 ulp or 7e-8 absolute up to 8000, see `_reduced`."""
     return _circular(x, 0)
 
 
 def cos(x: Expr) -> Expr:
+    """1.4 ulp or 8e-8 absolute up to 8000, see `_reduced`."""
     return _circular(x, 1)
 
 
@@ -214,12 +217,15 @@ HALF_PI = (1.5703125, 4.8351287841796875e-4, 3.13855707645416259765625e-7,
 
 
 def _reduced(x: Expr) -> tuple[Expr, Expr]:
-    """The rest in [-pi/4, pi/4] and the quadrant."""
+    """The rest in [-pi/4, pi/4] and the quadrant; only so near pi/2 * 2^13 all bits are right.
+
+    Beyond, the error grows to 1e-4 at 1e6; for huge numbers nothing is left but the bounds.
+    """
     n = call("round", mul(x, 2 / math.pi))
     r = x
     for part in HALF_PI:
         r = sub(r, mul(n, part))
-    return r, whole(n)
+    return call("at_most", call("at_least", r, -0.8), 0.8), whole(n)
 
 
 def _circular(x: Expr, quarter: int) -> Expr:

@@ -39,7 +39,7 @@ Column = Mapping[str, Any]
 
 def function(name: str, arity: int = 1) -> Cell:
     """`name(a, b)`."""
-    return Cell(f"{name}({', '.join('{%d}' % i for i in range(arity))})")
+    return Cell(f"{name}({', '.join(f'{{{i}}}' for i in range(arity))})")
 
 
 def infix(sign: str, precedence: int, *, commutes: bool = True) -> Cell:
@@ -237,7 +237,9 @@ def _machine_rows() -> list[Scalar]:
     def same_bits(dtype: Any) -> Callable[[Any], Any]:
         return lambda x: np.asarray(x).view(dtype)
     return [
-        Scalar("at_least", np.fmax), Scalar("at_most", np.fmin), Scalar("copysign", np.copysign),
+        Scalar("at_least", np.maximum, js={"": function("Math.max", 2)}),
+        Scalar("at_most", np.minimum, js={"": function("Math.min", 2)}),
+        Scalar("copysign", np.copysign),
         Scalar("float_bits", same_bits(np.int32), "int32"),
         Scalar("from_bits", same_bits(np.float32), "float32"),
         Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
@@ -247,7 +249,7 @@ def _machine_rows() -> list[Scalar]:
 
 
 SCALARS: dict[str, Scalar] = {
-    row.name: replace(row, wasm=WASM.get(row.name, {})) for row in _rows() + _machine_rows()}
+    row.name: replace(row, wasm=WASM.get(row.name, {})) for row in [*_rows(), *_machine_rows()]}
 
 LANES = 4
 """Of the native vector; a dtype such as `float32x4` is one value for each of four lanes."""

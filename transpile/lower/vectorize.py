@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 
 from transpile.ir.dims import Axis, atom, upper
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, call, map_expr
@@ -26,7 +26,7 @@ WIDE = ("float32", "int32")
 SHIFTS = ("shift_left", "shift_right")
 
 
-class NotVector(Exception):
+class NotVector(Exception):  # noqa: N818  (a condition, never an error)
     """The statements cannot be lifted."""
 
 
@@ -34,7 +34,7 @@ def is_vector(value: Expr) -> bool:
     return value.dtype.endswith("x4")
 
 
-@lru_cache(maxsize=None)
+@cache
 def has_vector(fn: str, dtypes: tuple[str, ...]) -> bool:
     """True if the table gives `fn` for these operands, decomposed or not."""
     row = SCALARS[fn]
@@ -86,8 +86,8 @@ class _Lifter:
         return self.block(body)
 
     def depends(self, value: Expr) -> bool:
-        return any(isinstance(p, Local) and p.name in self.varying
-                   or isinstance(p, (Load, Index)) and coefficient(p.index, self.lane) != 0
+        return any((isinstance(p, Local) and p.name in self.varying)
+                   or (isinstance(p, (Load, Index)) and coefficient(p.index, self.lane) != 0)
                    for p in parts(value))
 
     def block(self, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -209,11 +209,11 @@ def vectorize(body: Sequence[Stmt], copies: int = 2) -> tuple[Stmt, ...]:
 def _vector_loop(loop: For, copies: int) -> Sequence[Stmt]:
     length = loop.stop - loop.start
     most = upper(length)
-    if loop.step != 1 or isinstance(most, int) and most < LANES or not _scalar(loop.body):
+    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body):
         return [loop]
     try:
         found = _accumulators(loop)
-        if isinstance(most, int) and most < LANES * copies or not found:
+        if not found or (isinstance(most, int) and most < LANES * copies):
             copies = 1
         return _split(loop, found, copies)
     except NotVector:

@@ -361,11 +361,8 @@ class Printer:
         row = SCALARS[value.fn]
         assert row.decompose is not None
         saved = self.shared, self.wanted
-        names: list[Expr] = []
         temporaries: list[tuple[str, int]] = []
-        for arg in value.args:
-            names.append(self.operand(arg, temporaries))
-        expanded = row.decompose(*names)
+        expanded = row.decompose(*[self.operand(arg, temporaries) for arg in value.args])
         self.shared, self.wanted = {}, _uses(expanded)
         self.expr(expanded)
         kinds = {id(p): kind_of(p.dtype) for p in parts(expanded)}

@@ -31,7 +31,7 @@ def schedule(nest: Nest) -> Tile:
     if is_small(nest):
         return Tile(((lane.name, 1),), lanes=lane.name)
     if not nest.combine:
-        copies = 1 if cost(nest.epilogue) > 2 * TAPS else COPIES
+        copies = 2 if cost(nest.epilogue) >= 20 else COPIES
         return Tile(((lane.name, _fitting(lane.extent, copies)),), lanes=lane.name)
     return _tile(nest, lane)
 
