@@ -38,6 +38,7 @@ class Group:
         members: every node computed inside, `output` included.
         epilogue: the members that are elementwise on the way from the anchor to the output.
         may_be_rows: False once the row builder has refused the group.
+        pads_inside: True where a reduction computes a pad at its operand's edge itself.
     """
 
     output: Node
@@ -46,6 +47,7 @@ class Group:
     members: set[Node] = field(default_factory=set)
     epilogue: set[Node] = field(default_factory=set)
     may_be_rows: bool = True
+    pads_inside: bool = False
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -64,8 +66,13 @@ def is_stored_elsewhere(node: Node) -> bool:
     return node.op in ("input", "constant")
 
 
-def fuse(graph: Graph) -> list[Group]:
-    """The groups of a graph in execution order."""
+def fuse(graph: Graph, *, pads_inside: bool = False) -> list[Group]:
+    """The groups of a graph in execution order.
+
+    Args:
+        pads_inside: convolutions and pools choose between the operand and the pad's value at each
+            read, for targets where that costs less than a pass over the operand.
+    """
     order = list(graph.nodes)
     position = {n: i for i, n in enumerate(order)}
     outputs = {n for _, n in graph.outputs}
@@ -76,9 +83,10 @@ def fuse(graph: Graph) -> list[Group]:
             continue
         if is_alias(node):
             continue
-        group = _grow(node, graph, outputs, position, rows=True)
+        group = _grow(Group(node, pads_inside=pads_inside), graph, outputs, position)
         if group.kind == "rows" and not is_rows(group):
-            group = _grow(node, graph, outputs, position, rows=False)
+            group = _grow(Group(node, may_be_rows=False, pads_inside=pads_inside), graph, outputs,
+                          position)
         grouped |= group.members
         groups.append(group)
     return groups[::-1]
@@ -95,9 +103,10 @@ def is_rows(group: Group) -> bool:
     return True
 
 
-def _grow(output: Node, graph: Graph, outputs: set[Node], position: dict[Node, int], *,
-          rows: bool) -> Group:
-    group = Group(output, members={output}, may_be_rows=rows)
+def _grow(group: Group, graph: Graph, outputs: set[Node], position: dict[Node, int]) -> Group:
+    """Let an empty group grow from its output."""
+    output = group.output
+    group.members.add(output)
     form = form_of(output)
     if isinstance(form, Pointwise) and form.kind == "map":
         group.epilogue.add(output)
@@ -244,6 +253,8 @@ def _joins_prologue(group: Group, node: Node, users: Iterable[Node]) -> bool:
     assert isinstance(form, Pointwise)
     if any(u in group.epilogue for u in users) or not isinstance(anchor_form, Reduction):
         return False
+    if node.op == "pad" and ("window" in group.anchor.attrs or anchor_form.contraction):
+        return group.pads_inside and node.attrs["mode"] == "constant"
     if anchor_form.contraction:
         return form.kind == "view" and node.op in ("transpose", "slice", "broadcast_to")
     if "window" in group.anchor.attrs:

@@ -78,7 +78,7 @@ def _out(node: Node) -> Argument:
 def nest_pass(output: Node, anchor: Node | None, members: frozenset[Node]) -> Gather:
     """A map or a reduction, scheduled later."""
     values = _values(members)
-    nest = build_nest(output, anchor, values, _out(output))
+    nest = build_nest(output, anchor, values, _out(output), whole_texels=True)
     return Gather(nest.axes, (), nest.out, tuple(values.args.values()), output,
                   tuple(values.args), nest, _formula(output, members))
 

@@ -164,8 +164,12 @@ def make_axes(extents: Sequence[Dim], names: Mapping[int, tuple[str, ...]], pref
     return made, index
 
 
-def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument) -> Nest:
-    """The nest of a group that ends in `output`; `anchor` is its reduction, of equal shape."""
+def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument, *,
+               whole_texels: bool = False) -> Nest:
+    """The nest of a group that ends in `output`; `anchor` is its reduction, of equal shape.
+
+    With `whole_texels`, a reduction over a multiple of four elements stays a loop of its own.
+    """
     axes, index = make_axes(output.shape, AXIS_NAMES, "i")
     reds: tuple[Axis, ...] = ()
     combine, body = "", RESULT
@@ -184,7 +188,8 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument)
     width = next((panels[n] for n in values.args if n in panels), 0)
     if width and anchor is not None:
         nest = split_last_axis(nest, width)
-    return flatten(nest if reds or combine.startswith("arg") else without_reduction(nest))
+    nest = nest if reds or combine.startswith("arg") else without_reduction(nest)
+    return flatten(nest, whole_texels=whole_texels)
 
 
 def split_last_axis(nest: Nest, width: int) -> Nest:
@@ -207,11 +212,19 @@ def without_reduction(nest: Nest) -> Nest:
     return replace(nest, combine="", body=RESULT, epilogue=epilogue)
 
 
-def flatten(nest: Nest) -> Nest:
+def flatten(nest: Nest, *, whole_texels: bool = False) -> Nest:
     """Merge neighbouring loops wherever every index walks them as one."""
     nest = _flatten_axes(nest, "axes")
+    if whole_texels and nest.reds and _is_multiple(nest.reds[-1].extent, 4):
+        *others, last = nest.reds
+        outer = _flatten_axes(replace(nest, reds=tuple(others)), "reds")
+        return replace(outer, reds=(*outer.reds, last))
     # A position that argmax reports must stay a single loop variable as it is.
     return nest if nest.combine.startswith("arg") else _flatten_axes(nest, "reds")
+
+
+def _is_multiple(extent: Dim, of: int) -> bool:
+    return isinstance(extent, int) and extent % of == 0
 
 
 def _flatten_axes(nest: Nest, field: str) -> Nest:

@@ -100,7 +100,7 @@ def plan_webgl(graph: Graph) -> WebglPlan:
     layouts: dict[Node, Layout] = {}
     for node in (*graph.inputs, *graph.constants):
         layouts[node] = layout_of(node.type)
-    passes = [p for group in fuse(graph) for p in _passes(group, layouts)]
+    passes = [p for group in fuse(graph, pads_inside=True) for p in _passes(group, layouts)]
     shaders, numbers, uniforms = share_programs([p.source for p in passes])
     textures = _Textures()
     fixed = _used_constants(passes, graph)
