@@ -12,7 +12,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from lowering import (
-    NODE_TARGETS, SAMPLES, Case, array_graph, differences, graph_of, run_batch, sample_graph,
+    NODE_TARGETS,
+    SAMPLES,
+    Case,
+    array_graph,
+    differences,
+    graph_of,
+    run_batch,
+    sample_graph,
 )
 
 from transpile.compile import lower_graph

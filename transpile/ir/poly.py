@@ -89,7 +89,7 @@ def _with_integers(method: Operator) -> Operator:
     def checked(self: Poly, other: Any) -> Dim:
         if isinstance(other, (int, Poly, Integral)):
             return method(self, other)
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return]
     return checked
 
 

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 from transpile.errors import InternalError
 from transpile.ir.dims import (
-    Axis, Dim, Mod, Name, Opaque, atom, atoms, axis, lower, mod, nonnegative, substitute, upper,
+    Axis,
+    Dim,
+    Mod,
+    Name,
+    Opaque,
+    atom,
+    atoms,
+    axis,
+    lower,
+    mod,
+    nonnegative,
+    substitute,
+    upper,
 )
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.scalar import SCALARS, result_dtype
@@ -158,8 +170,8 @@ class _Checker:
         if nonnegative(low) and nonnegative(room):
             self.proved += 1
             return
-        outside = (high is not None and nonnegative(-1 - high)
-                   or low is not None and nonnegative(low - buffer.size))
+        outside = ((high is not None and nonnegative(-1 - high))
+                   or (low is not None and nonnegative(low - buffer.size)))
         self.require(not outside, f"{name}[{index}] lies outside {name}[{buffer.size}]")
         self.unknown.append(f"{name}[{index}]")
 

@@ -25,7 +25,8 @@ from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.scalar import result_dtype
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 
-RESERVED = frozenset("true false inf nan truex4 falsex4 infx4 nanx4 let var for if else in step written lanes".split())
+RESERVED = frozenset("let var for if else in step written lanes true false inf nan "
+                     "truex4 falsex4 infx4 nanx4".split())
 """Words that a name in quotes only can be."""
 
 SUFFIX = {"int32": "i", "uint8": "u"}

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from transpile.errors import SourceError
 from transpile.ir.dims import Atom, Axis, Dim, FloorDiv, Mod, Monomial, Name, Opaque, Poly
@@ -25,6 +26,8 @@ from transpile.lower.stmt import (
 )
 from transpile.lower.text import ANY_INTEGER, SUFFIX, Scope
 
+T = TypeVar("T")
+
 _TOKEN = re.compile(r"""\s*(?:
     (?P<string>"(?:[^"\\]|\\.)*")
   | (?P<number>\d+(?:\.(?!\.)\d*)?(?:e[-+]?\d+)?[iu]?(?:x4)?)
@@ -37,7 +40,7 @@ WORDS = ("-", "inf", "nan", "true", "false")
 """What a constant may begin with besides a digit."""
 
 
-class _Unreadable(ValueError):
+class UnreadableError(ValueError):
     """Something else stands where the grammar wants this."""
 
 
@@ -79,7 +82,7 @@ class _Reader:
         self.position = 1
         body = self.block(self.lines[0][0])
         if self.position < len(self.lines):
-            raise _Unreadable("after the end")
+            raise UnreadableError("after the end")
         return Kernel(name, args, tuple(dims), body)
 
     def block(self, above: int) -> tuple[Stmt, ...]:
@@ -144,7 +147,7 @@ class _Line:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise _Unreadable(text[at:])
+                raise UnreadableError(text[at:])
             self.tokens.append((str(match.lastgroup), match[str(match.lastgroup)]))
             at = match.end()
         self.tokens.append(("end", ""))
@@ -162,16 +165,16 @@ class _Line:
 
     def expect(self, text: str) -> None:
         if not self.accept(text):
-            raise _Unreadable(f"{self.tokens[self.position][1]!r} instead of {text!r}")
+            raise UnreadableError(f"{self.tokens[self.position][1]!r} instead of {text!r}")
 
     def end(self) -> None:
         if self.tokens[self.position][0] != "end":
-            raise _Unreadable(self.tokens[self.position][1])
+            raise UnreadableError(self.tokens[self.position][1])
 
     def name(self) -> str:
         kind, text = self.tokens[self.position]
         if kind not in ("word", "string"):
-            raise _Unreadable(f"{text!r} instead of a name")
+            raise UnreadableError(f"{text!r} instead of a name")
         self.position += 1
         return str(json.loads(text)) if kind == "string" else text
 
@@ -182,10 +185,9 @@ class _Line:
         self.expect(closing)
         return value
 
-    def listed(self, opening: str, closing: str, read: Callable[[], Argument | Expr]
-               ) -> list[Argument | Expr]:
+    def listed(self, opening: str, closing: str, read: Callable[[], T]) -> list[T]:
         self.expect(opening)
-        result: list[Argument | Expr] = []
+        result: list[T] = []
         while not self.accept(closing):
             if result:
                 self.expect(",")
@@ -198,7 +200,7 @@ class _Line:
         dtype = self.name()
         size = self.enclosed("[", "]", self.dim)
         if size is None:
-            raise _Unreadable(f"{name} has no size")
+            raise UnreadableError(f"{name} has no size")
         return Argument(name, dtype, size, self.accept("written"))
 
     def simple(self) -> Stmt:
@@ -221,7 +223,7 @@ class _Line:
         name = self.name()
         dtype = self.name() if self.accept("::") else None
         if self.tokens[self.position] == ("sign", "("):
-            args: tuple[Expr, ...] = tuple(self.listed("(", ")", self.expr))  # type: ignore[arg-type]
+            args = tuple(self.listed("(", ")", self.expr))
             return Call(name, args, dtype or result_dtype(name, *(a.dtype for a in args)))
         if not self.accept("["):
             return Local(name, dtype or self.scope.locals.get(name, "float32"))
@@ -300,7 +302,7 @@ class _Line:
         if self.accept("in"):
             bound = self.dim()
             if not isinstance(bound, int):
-                raise _Unreadable(f"the lower bound {bound} is no number")
+                raise UnreadableError(f"the lower bound {bound} is no number")
             self.expect("..")
             low, high = bound, self.dim()
         self.expect(">")
