@@ -53,6 +53,10 @@ FINITE_ROWS = np.stack([floats(3, -INF, 2, 2, INF, -1), floats(0, 0, 0, 0, 0, 0)
 
 def special_cases() -> dict[str, tuple[Graph, Inputs]]:
     """Not-a-numbers, infinities, and the ends of int32, by a name that says what is tried."""
+    return {**special_floats(), **special_reductions(), **special_integers()}
+
+
+def special_floats() -> dict[str, tuple[Graph, Inputs]]:
     cases = {}
     for op in ("abs", "neg", "sign", "exp", "log", "sqrt", "rsqrt", "tanh", "sigmoid", "erf",
                "floor", "ceil", "round", "trunc", "isnan", "isinf", "relu", "relu6", "silu",
@@ -61,6 +65,11 @@ def special_cases() -> dict[str, tuple[Graph, Inputs]]:
     for op in ("maximum", "minimum", "equal", "less", "greater_equal", "add", "mul", "div",
                "not_equal", "atan2"):
         cases[f"{op} special"] = array_graph(op, *PAIRS)
+    return cases
+
+
+def special_reductions() -> dict[str, tuple[Graph, Inputs]]:
+    cases = {}
     for op in ("max", "min", "sum", "prod", "any", "all"):
         x = ROWS != 0 if op in ("any", "all") else ROWS
         cases[f"{op} special"] = array_graph(op, x, axes=(1,), keepdims=False)
@@ -72,6 +81,11 @@ def special_cases() -> dict[str, tuple[Graph, Inputs]]:
         for descending in (False, True):
             cases[f"{op} special {descending}"] = array_graph(op, FINITE_ROWS, axis=1,
                                                               descending=descending)
+    return cases
+
+
+def special_integers() -> dict[str, tuple[Graph, Inputs]]:
+    cases = {}
     for op in ("add", "sub", "mul", "maximum", "minimum", "less", "equal", "floor_div", "mod",
                "fmod", "bitwise_and", "bitwise_xor"):
         cases[f"{op} ends of int32"] = array_graph(op, *EDGE_PAIRS)

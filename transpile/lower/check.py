@@ -220,7 +220,7 @@ def last_value(loop: For) -> Dim:
     way = loop.stop - loop.start
     if isinstance(way, int):
         return loop.start + (way - 1) // loop.step * loop.step
-    whole = way
+    whole: Dim = way
     for a in set(atoms(way)):
         if isinstance(a, Mod) and a.divisor == loop.step:
             whole = whole + atom(a)

@@ -63,7 +63,7 @@ class _Binder:
             lazy_from = LAZY.get(expr.fn, len(expr.args))
             inner = Call(expr.fn, tuple(self.bind(a, here=here and i < lazy_from)
                                         for i, a in enumerate(expr.args)), expr.dtype)
-        here = here or self.eager and _loads_nothing(inner)
+        here = here or (self.eager and _loads_nothing(inner))
         if not here or expr not in self.wanted:
             return inner
         stem = expr.buffer if isinstance(expr, Load) else "t"
