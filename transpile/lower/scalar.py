@@ -141,8 +141,13 @@ def _one_or_zero(condition: Expr) -> Expr:
 
 
 def _limit(fn: str) -> Callable[[Expr, Expr], Expr]:
-    """The larger or smaller of two integers."""
-    return lambda x, y: call("select", call(fn, x, y), x, y)
+    """The larger or smaller of two integers, or of lanes of floats, where NaN counts as both."""
+    def limit(x: Expr, y: Expr) -> Expr:
+        if "float" not in x.dtype:
+            return call("select", call(fn, x, y), x, y)
+        found = call("at_least" if fn == "greater" else "at_most", x, y)
+        return call("select", call("not_equal", y, y), y, found)
+    return limit
 
 
 _INT_ADD, _INT_SUB = integer(infix("+", SUM)), integer(infix("-", SUM, commutes=False))

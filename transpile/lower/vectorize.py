@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from transpile.ir.dims import Axis, atom, upper
+from transpile.ir.dims import Axis, Dim, atom, lower, nonnegative, upper
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, call, map_expr
 from transpile.lower.merge import placed
 from transpile.lower.nest import coefficient
@@ -200,16 +200,73 @@ def vectorize(body: Sequence[Stmt], copies: int = 2) -> tuple[Stmt, ...]:
         if not isinstance(stmt, For):
             result.append(stmt)
         elif any(isinstance(s, For) for s in statements(stmt.body)):
-            result.append(replace(stmt, body=vectorize(stmt.body, copies)))
+            result += _outer_loop(stmt, copies) or [
+                replace(stmt, body=vectorize(stmt.body, copies))]
         else:
             result += _vector_loop(stmt, copies)
     return tuple(result)
 
 
+def _outer_loop(loop: For, copies: int) -> Sequence[Stmt] | None:
+    """A loop around others in lanes: four runs of the inner loops at once; None if it cannot."""
+    most = upper(loop.stop - loop.start)
+    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body) or (
+            not _apart(loop)):
+        return None
+    try:
+        return _outer_split(loop, 1 if isinstance(most, int) and most < LANES * copies else copies)
+    except NotVector:
+        return None
+
+
+def _outer_split(loop: For, copies: int) -> list[Stmt]:
+    step = LANES * copies
+    stop = loop.stop - (loop.stop - loop.start) % step
+    lane = Axis(loop.axis.name, loop.axis.extent - (step - LANES))
+    own = {s.name for s in statements(loop.body) if isinstance(s, (Let, Declare))}
+    if _changed(loop.body) - own:
+        raise NotVector("a local from outside changes")
+    lifted = [lift(placed(_renamed(loop.body, {n: f"{n}_{c}" for n in own} if c else {}),
+                          {lane.name: atom(lane) + LANES * c}), lane) for c in range(copies)]
+    result: list[Stmt] = [For(lane, side_by_side(lifted), loop.start, stop, step)]
+    return [*result, replace(loop, start=stop)] if stop != loop.stop else result
+
+
+def side_by_side(bodies: Sequence[Sequence[Stmt]]) -> tuple[Stmt, ...]:
+    """Bodies of one form as one, their loops merged: what one waits for, another one does."""
+    result: list[Stmt] = []
+    for copies in zip(*bodies, strict=True):
+        first = copies[0]
+        if isinstance(first, For):
+            result.append(replace(first, body=side_by_side([c.body for c in copies])))
+        else:
+            result += copies
+    return tuple(result)
+
+
+def _changed(body: Sequence[Stmt]) -> set[str]:
+    return {s.name for s in statements(body) if isinstance(s, (Let, Declare, Assign))}
+
+
+def _apart(loop: For) -> bool:
+    """True if no iteration reads what another one among its lanes writes."""
+    stores = [s for s in statements(loop.body) if isinstance(s, Store)]
+    loads = [p for s in statements(loop.body) for e in own_exprs(s) for p in parts(e)
+             if isinstance(p, Load)]
+    return all(_gap(s.index - e.index) for s in stores for e in loads if s.buffer == e.buffer)
+
+
+def _gap(distance: Dim) -> bool:
+    top = upper(distance)
+    return distance == 0 or nonnegative(lower(distance - LANES)) or (
+        top is not None and nonnegative(-LANES - top))
+
+
 def _vector_loop(loop: For, copies: int) -> Sequence[Stmt]:
     length = loop.stop - loop.start
     most = upper(length)
-    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body):
+    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body) or (
+            not _apart(loop)):
         return [loop]
     try:
         found = _accumulators(loop)
@@ -273,7 +330,7 @@ def _vector_name(name: str, copy: int) -> str:
 
 def _outside_floats(loop: For) -> set[str]:
     """Floats from outside that the loop only reads: spread once before it."""
-    changed = {s.name for s in statements(loop.body) if isinstance(s, (Let, Declare, Assign))}
+    changed = _changed(loop.body)
     return {p.name for s in statements(loop.body) for e in own_exprs(s) for p in parts(e)
             if isinstance(p, Local) and p.dtype == "float32"} - changed
 
@@ -283,8 +340,15 @@ def _renamed(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt, ...]
     def change(value: Expr) -> Expr:
         return map_expr(value, lambda p: replace(p, name=names.get(p.name, p.name))
                         if isinstance(p, Local) else None)
+    return _named(map_body(body, change), names)
+
+
+def _named(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt, ...]:
     return tuple(replace(s, name=names.get(s.name, s.name))
-                 if isinstance(s, (Let, Declare, Assign)) else s for s in map_body(body, change))
+                 if isinstance(s, (Let, Declare, Assign))
+                 else replace(s, body=_named(s.body, names)) if isinstance(s, For)
+                 else replace(s, then=_named(s.then, names), otherwise=_named(s.otherwise, names))
+                 if isinstance(s, If) else s for s in body)
 
 
 def _gathered(name: str, fn: str, copies: int) -> Expr:
