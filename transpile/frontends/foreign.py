@@ -24,8 +24,8 @@ _CLASSES: tuple[tuple[str, str, str], ...] = (
     ("keras.", "Model", "keras"), ("keras.", "Layer", "keras"), ("tf_keras.", "Model", "keras"),
     ("torch.nn.modules.module", "Module", "torch"),
     ("torch.export.", "ExportedProgram", "torch"), ("onnx.", "ModelProto", "onnx"),
-    ("sklearn.base", "BaseEstimator", "sklearn"), ("lightgbm.basic", "Booster", "sklearn"),
-    ("xgboost.core", "Booster", "sklearn"))
+    ("sklearn.base", "BaseEstimator", "sklearn")
+)
 """How the module of a base class begins, the class's name, the front end. The first one counts."""
 
 _MODELS = {"torch": "TorchModel", "keras": "KerasModel", "sklearn": "SklearnModel",

@@ -1,0 +1,231 @@
+"""The scikit-learn front end: estimators and pipelines, through skl2onnx.
+
+XGBoost's and LightGBM's estimators go the same way where onnxmltools is installed. Strings cannot
+be tensors: classes and categories that are strings become their numbers (positions in `classes_`
+and `categories_`), the classes' names become the labels of `predict_proba`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from transpile.errors import SourceError, UnsupportedError
+from transpile.frontends.foreign import needs
+from transpile.frontends.sklearn_numeric import class_names, numeric_copy
+from transpile.frontends.tracer import apply
+from transpile.ir.graph import Graph, Node
+from transpile.ir.types import TensorType
+from transpile.model import Model, as_spec, spec
+
+OPSETS = {"": 21, "ai.onnx.ml": 3}
+"""What skl2onnx writes; it knows no newer ai.onnx.ml."""
+
+NAMES = {"label": ("predict",), "probabilities": ("predict_proba", "decision_function"),
+         "scores": ("decision_function", "transform", "score_samples"),
+         "GPmean": ("predict",)}
+"""What skl2onnx calls an output: the methods that may give it, the first that exists does."""
+
+FLAT = ("predict", "decision_function", "score_samples")
+"""Methods that give a vector where there is one number for each row."""
+
+
+class SklearnModel(Model):
+    """A fitted estimator or pipeline; calling it runs scikit-learn.
+
+    Outputs bear the names of the methods that give them: `predict` and `predict_proba` of a
+    classifier, `predict` and `transform` (distances) of k-means.
+
+    Args:
+        estimator: fitted on numbers, or on a frame whose columns keep their order.
+        specs: the type of `x`; default float32[batch, n_features_in_].
+    """
+
+    def __init__(self, estimator: Any, specs: Mapping[str, Any] | None = None, *,
+                 outputs: Sequence[str] | None = None, labels: Any = None) -> None:
+        columns = feature_count(estimator)
+        names = [str(n) for n in getattr(estimator, "feature_names_in_", ())]
+        own = specs or {"x": spec("float32", ("batch", columns), labels=names)}
+        super().__init__(numeric_copy(estimator), own, outputs=outputs, labels=labels)
+        self.name = type(last_step(estimator)).__name__
+        self.methods: tuple[str, ...] = ()
+        self.classes = class_names(estimator)
+
+    def __call__(self, *arrays: Any, **named: Any) -> dict[str, np.ndarray]:
+        """What the methods give for x[rows, features], by output name."""
+        (x,) = (*arrays, *named.values())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = [np.asarray(getattr(self.fn, m)(np.asarray(x))) for m in self._methods()]
+        return dict(zip(self.outputs or self._methods(), results, strict=True))
+
+    def trace(self, inputs: Mapping[str, Any] | None = None) -> Graph:
+        """The graph.
+
+        Raises:
+            UnsupportedError: skl2onnx has no converter for some part.
+        """
+        from transpile.frontends.onnx import import_model
+        self.specs.update({n: as_spec(v) for n, v in (inputs or {}).items()})
+        if len(self.specs) != 1:
+            raise SourceError(f"{self.name} has one input",
+                              why=f"{', '.join(self.specs)} are given")
+        (name, only), = self.specs.items()
+        proto = onnx_message(self.fn, name, only.type)
+        graph = import_model(proto, {name: only.type}, name=self.name, origin=self.name)
+        self.methods = tuple(self._method(n) for n, _ in graph.outputs)
+        nodes = [self._shaped(node, m) for m, (_, node) in
+                 zip(self.methods, graph.outputs, strict=True)]
+        names = self.outputs or self.methods
+        if self.labels is None and self.classes:
+            scored = {"predict_proba", "decision_function"}
+            self.labels = {n: self.classes for n, m, node in
+                           zip(names, self.methods, nodes, strict=True)
+                           if m in scored and node.shape[-1] == len(self.classes)} or None
+        return replace(graph, outputs=tuple(zip(names, nodes, strict=True)))
+
+    def _methods(self) -> tuple[str, ...]:
+        if not self.methods:
+            self.trace()
+        return self.methods
+
+    def _method(self, output: str) -> str:
+        """The method whose result an output of skl2onnx is."""
+        default = ("predict", "transform")
+        wanted = NAMES.get(output, default)
+        if output == "scores" and not hasattr(self.fn, "decision_function"):
+            wanted = ("transform", "score_samples")
+        return next((m for m in wanted if hasattr(self.fn, m)), wanted[0])
+
+    def _shaped(self, node: Node, method: str) -> Node:
+        """A result in the shape in which scikit-learn gives it."""
+        if method not in FLAT or node.type.rank != 2 or node.shape[1] != 1:
+            return node
+        if self._rank(method) == 2:
+            return node
+        return apply("reshape", node, shape=(node.shape[0],)).node
+
+    def _rank(self, method: str) -> int:
+        columns = feature_count(self.fn)
+        try:
+            return int(np.ndim(getattr(self.fn, method)(np.zeros((2, columns), np.float32))))
+        except (ValueError, TypeError):
+            return 1
+
+
+def load(path: Any) -> Model:
+    """Refused: scikit-learn's own files are pickles, which run code when they are read."""
+    raise SourceError(f"{path} is not read", why="a pickle can run any code",
+                      fix="load it in a Python file and give file.py:name")
+
+
+def last_step(estimator: Any) -> Any:
+    """The estimator itself, or the last one of a pipeline."""
+    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+
+
+def feature_count(estimator: Any) -> int:
+    """How many columns an estimator was fitted on; SourceError if it was not fitted."""
+    count = getattr(estimator, "n_features_in_", None)
+    if count is None:
+        raise SourceError(f"the {type(estimator).__name__} is not fitted",
+                          fix="call its fit() before it is built")
+    return int(count)
+
+
+def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
+    """What skl2onnx writes for a fitted estimator.
+
+    Raises:
+        UnsupportedError: it has no converter for some part of it.
+        DependencyError: skl2onnx, or onnxmltools for other libraries' trees, is missing.
+    """
+    needs("skl2onnx")
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
+    kind = FloatTensorType if type_.dtype == "float32" else Int64TensorType
+    register_converters(estimator)
+    start = [(name, kind([None, type_.shape[-1]]))]
+
+    def write(options: Any) -> Any:
+        with warnings.catch_warnings(), plain_integers():
+            warnings.simplefilter("ignore")
+            return to_onnx(estimator, initial_types=start, options=options, target_opset=OPSETS)
+    try:
+        try:
+            return write({"zipmap": False})
+        except NameError:  # not a classifier with dictionaries as its output
+            return write(None)
+    except Exception as error:  # every converter raises its own kind
+        raise UnsupportedError(
+            f"skl2onnx cannot write {type(last_step(estimator)).__name__}",
+            why=" ".join(str(error).split())[:200],
+            fix="see https://onnx.ai/sklearn-onnx/supported.html") from error
+
+
+def plain_integers() -> Any:
+    """onnx refuses lists of unsigned NumPy integers, which some converters give."""
+    from contextlib import contextmanager
+
+    import onnx
+
+    @contextmanager
+    def patched() -> Any:
+        original: Callable[..., Any] = onnx.helper.make_attribute
+
+        def make(key: str, value: Any, *args: Any, **named: Any) -> Any:
+            if isinstance(value, (list, tuple)):
+                value = [v.item() if isinstance(v, np.generic) else v for v in value]
+            return original(key, value, *args, **named)
+        onnx.helper.make_attribute = make
+        try:
+            yield
+        finally:
+            onnx.helper.make_attribute = original
+    return patched()
+
+
+def register_converters(estimator: Any) -> None:
+    """Tell skl2onnx of the converters for XGBoost and LightGBM if they occur in an estimator."""
+    from transpile.frontends.sklearn_numeric import parts
+    found = {type(p).__module__.split(".")[0] for p in parts(estimator)}
+    if found & {"xgboost", "lightgbm"}:
+        needs("onnxmltools")
+    if "xgboost" in found:
+        _register_xgboost()
+    if "lightgbm" in found:
+        _register_lightgbm()
+
+
+def _register_xgboost() -> None:
+    import xgboost
+    from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+    for name in ("XGBClassifier", "XGBRFClassifier", "XGBRegressor", "XGBRFRegressor"):
+        _register(getattr(xgboost, name), f"XGBoost{name}", convert_xgboost,
+                  {"nocl": [True, False], "zipmap": [True, False, "columns"]})
+
+
+def _register_lightgbm() -> None:
+    import lightgbm
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    for name in ("LGBMClassifier", "LGBMRegressor"):
+        _register(getattr(lightgbm, name), f"LightGbm{name}", convert_lightgbm,
+                  {"nocl": [True, False], "zipmap": [True, False, "columns"], "raw_scores":
+                   [True, False]} if name == "LGBMClassifier" else {"split": None})
+
+
+def _register(cls: type, alias: str, convert: Any, options: dict[str, Any]) -> None:
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+        calculate_linear_regressor_output_shapes,
+    )
+    classifier = "Classifier" in alias
+    update_registered_converter(
+        cls, alias, calculate_linear_classifier_output_shapes if classifier
+        else calculate_linear_regressor_output_shapes, convert,
+        options=options if classifier or "split" in options else None)
