@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lowering import Case, run_batch
 from scipy import special
-from wasm_programs import Case, run_all
 
 from transpile.compile import lower_optimised
 from transpile.ir.graph import Graph, input_node
 from transpile.ir.types import TensorType
 from transpile.ops import registry
+from transpile.program import Program
 from transpile.targets.wasm import WASM
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], float, float]] = {
@@ -46,7 +47,7 @@ def values(name: str) -> np.ndarray:
     return np.concatenate([special_ones, dense, wide]).astype(np.float32)
 
 
-def program(name: str, count: int, operands: int, *, lanes: bool) -> Case | Any:
+def program(name: str, count: int, operands: int, *, lanes: bool) -> Program:
     """The function over a vector, or over a stride of 2, which cannot use lanes."""
     shape = (count,) if lanes else (count, 2)
     nodes = tuple(input_node(f"x{i}", TensorType("float32", shape)) for i in range(operands))
@@ -60,7 +61,7 @@ def cases(name: str, operands: list[np.ndarray]) -> list[Case]:
     for lanes in (True, False):
         given = operands if lanes else [np.stack([o, o], 1) for o in operands]
         inputs = {f"x{i}": o for i, o in enumerate(given)}
-        result.append(Case(program(name, len(operands[0]), len(operands), lanes=lanes), inputs, {}))
+        result.append(Case(program(name, len(operands[0]), len(operands), lanes=lanes), inputs))
     return result
 
 
@@ -81,10 +82,9 @@ def operands_of(name: str) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[np.ndarray]]:
+def results() -> dict[str, list[np.ndarray]]:
     names = [*FUNCTIONS, *PAIRS]
-    answers = run_all([c for n in names for c in cases(n, operands_of(n))],
-                      tmp_path_factory.mktemp("functions"))
+    answers = run_batch([c for n in names for c in cases(n, operands_of(n))])
     assert not [a for a in answers if isinstance(a, str)]
     outputs = [a["out"] for a in answers]  # type: ignore[index]
     return {n: outputs[2 * i:2 * i + 2] for i, n in enumerate(names)}
