@@ -117,8 +117,14 @@ export function uploadTensor(gl, { texture, isFloat }, view, width) {
   gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, width, height, 1, format, type, data);
 }
 
-export function drawAll(gl, programs, textures, draws) {
-  for (const [program, inputs, output, sizes, width, height] of draws) {
+// The draws of a plan in order; what is no draw goes to `between`.
+export function drawAll(gl, programs, textures, draws, between) {
+  for (const step of draws) {
+    if (step.call) {
+      between(step);
+      continue;
+    }
+    const [program, inputs, output, sizes, width, height] = step;
     const { handle, sizes: place } = programs[program];
     gl.useProgram(handle);
     inputs.forEach((input, unit) => {
@@ -187,13 +193,26 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
   let planned = {};
   let restored;
 
-  function upload([texture, name, at, size, width, columns, panel]) {
-    const view = heap()[name].subarray(at, at + size);
-    uploadTensor(gl, textures[texture], panel ? fromPanels(view, columns, panel) : view, width);
+  function valuesOf(memory, [, name, at, size, , columns, panel]) {
+    const view = memory[name].subarray(at, at + size);
+    return panel ? fromPanels(view, columns, panel) : view;
   }
 
-  function download([texture, name, at, size, width]) {
-    heap()[name].set(readTensor(gl, textures[texture], size, width), at);
+  function upload(memory, tensor) {
+    uploadTensor(gl, textures[tensor[0]], valuesOf(memory, tensor), tensor[4]);
+  }
+
+  function download(memory, [texture, name, at, size, width]) {
+    memory[name].set(readTensor(gl, textures[texture], size, width), at);
+  }
+
+  // A call on the CPU between draws.
+  function callBetween({ reads, copies, call, writes }) {
+    const memory = planned.memory;
+    reads.forEach((tensor) => download(memory, tensor));
+    for (const [tensor, at] of copies) memory[tensor[1]].set(valuesOf(heap(), tensor), at);
+    call(memory);
+    writes.forEach((tensor) => upload(memory, tensor));
   }
 
   function check(what) {
@@ -220,7 +239,11 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
       throw new Error(`textures of more than ${most} texels a side are needed`);
     }
     textures = planned.textures.map((one) => createTexture(gl, one));
-    weights.forEach(upload);
+    weights.forEach((tensor) => upload(heap(), tensor));
+    const scratch = new ArrayBuffer(planned.scratch || 0);
+    planned.memory = {
+      f32: new Float32Array(scratch), i32: new Int32Array(scratch), u8: new Uint8Array(scratch)
+    };
     check('textures');
   }
 
@@ -255,14 +278,14 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
       for (let attempt = 0; ; attempt++) {
         if (gl.isContextLost()) await restore();
         allocate(dims);
-        planned.inputs.forEach(upload);
-        drawAll(gl, programs, textures, planned.draws);
+        planned.inputs.forEach((tensor) => upload(heap(), tensor));
+        drawAll(gl, programs, textures, planned.draws, callBetween);
         check('draws');
         await finished(gl);
         if (!gl.isContextLost()) break;
         if (attempt > 2) throw new Error('the WebGL context was lost');
       }
-      planned.results.forEach(download);
+      planned.results.forEach((tensor) => download(heap(), tensor));
       check('results');
     },
     dispose() {

@@ -153,7 +153,7 @@ class Context:
         from transpile.targets.glsl.programs import plan_webgl
         program, lead = self.gpu
         return WebglSection(plan_webgl(program.graph), self.program, lead.panel,
-                            self.dim_name).values()
+                            self.dim_name, lambda n: self.names.get(n, ("webgl", n))).values()
 
     def memory(self) -> dict[str, Any]:
         """Sizes, views, and the table of buffers."""

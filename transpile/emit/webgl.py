@@ -6,7 +6,7 @@ anyway, since they are what it falls back to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,11 @@ from transpile.emit.names import comment_text
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim
 from transpile.program import Program
-from transpile.targets.glsl.programs import Draw, Placed, Texture, WebglPlan
+from transpile.targets.glsl.programs import CpuCall, Draw, Placed, Texture, WebglPlan
+from transpile.targets.js import print_kernel
 
 NameOf = Callable[[str], str]
+Steps = Sequence[tuple[str, CpuCall]]
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,18 @@ class WebglSection:
     program: Program
     panel: Callable[[Dim], int]
     name_of: NameOf
+    kernel_name: NameOf
 
     def values(self) -> dict[str, Any]:
         """Everything that the template needs."""
         plan = self.plan
         return {"shaders": [s.strip() for s in plan.shaders],
                 "textures": [self.texture(t) for t in plan.textures],
-                "draws": [self.draw(d) for d in plan.draws],
+                "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
+                          for d in plan.draws],
+                "kernels": list(dict.fromkeys(self.kernel(d) for d in plan.draws
+                                              if isinstance(d, CpuCall))),
+                "scratch": self.scratch(),
                 "weights": [self.weight(p) for p in plan.weights],
                 "inputs": [self.tensor(p, p.name) for p in plan.inputs],
                 "results": [self.result(name, p) for name, p in plan.results]}
@@ -59,12 +66,36 @@ class WebglSection:
                 f"{self.js(draw.height)}]")
         return {"text": text, "comment": comment_text(draw.formula)}
 
+    def kernel(self, call: CpuCall) -> str:
+        """The JS function of a call."""
+        return print_kernel(call.kernel, self.kernel_name(call.kernel.name)).rstrip()
+
+    def call(self, call: CpuCall) -> dict[str, str]:
+        """A call between draws: what it reads back, copies, calls and uploads."""
+        reads = ", ".join(self.at(p, self.js(at)) for p, at in call.reads)
+        copies = ", ".join(f"[{self.weight(p)}, {self.js(at)}]" for p, at in call.copies)
+        written, at = call.written
+        args = ", ".join(["memory", *map(self.js, call.offsets),
+                          *(self.name_of(d) for d in call.kernel.dims)])
+        name = self.kernel_name(call.kernel.name)
+        return {"text": f"{{ reads: [{reads}], copies: [{copies}], "
+                        f"call: (memory) => {name}({args}), "
+                        f"writes: [{self.at(written, self.js(at))}] }}",
+                "comment": comment_text(call.formula)}
+
+    def scratch(self) -> str:
+        """Bytes that the calls between draws need at most; empty if there are none."""
+        sizes = [self.js(d.words * 4) for d in self.plan.draws if isinstance(d, CpuCall)]
+        return f"Math.max({', '.join(sizes)})" if sizes else ""
+
     def tensor(self, placed: Placed, buffer: str, *more: int) -> str:
         """[texture, view, at, size, width, ...]."""
-        found = self.program.buffer(buffer)
-        fields = [str(placed.texture), f"'{VIEWS[placed.type.dtype]}'",
-                  self.js(element_offset(found)), self.js(placed.type.size),
-                  str(placed.layout.width), *map(str, more)]
+        return self.at(placed, self.js(element_offset(self.program.buffer(buffer))), *more)
+
+    def at(self, placed: Placed, place: str, *more: int) -> str:
+        """The same for a place in the memory of the calls between draws."""
+        fields = [str(placed.texture), f"'{VIEWS[placed.type.dtype]}'", place,
+                  self.js(placed.type.size), str(placed.layout.width), *map(str, more)]
         return f"[{', '.join(fields)}]"
 
     def result(self, name: str, placed: Placed) -> str:
@@ -73,6 +104,8 @@ class WebglSection:
 
     def weight(self, placed: Placed) -> str:
         stored = self.program.weights.get(placed.name)
+        if any(p.name == placed.name for p in self.program.inputs):
+            return self.tensor(placed, placed.name)
         if stored is None:
             raise InternalError(f"the weight {placed.name} is not in the module's memory")
         columns = stored.shape[-1] if stored.ndim else 1

@@ -20,8 +20,6 @@ from transpile.lower.nest import Nest, Values, build_nest, map_index
 from transpile.lower.rows import RowBuilder
 from transpile.lower.stmt import Argument, For, Stmt, Store
 from transpile.lower.walk import map_body
-from transpile.ops import registry
-from transpile.ops.registry import Routine
 
 SHORT_ROW = 64
 """Rows up to this length are reduced again for each of their elements: one pass instead of many."""
@@ -66,19 +64,19 @@ def gathers(group: Group) -> list[Gather]:
     return [nest_pass(group.output, group.anchor, frozenset(group.members))]
 
 
-def _values(members: frozenset[Node]) -> Values:
+def values_of(members: frozenset[Node]) -> Values:
     count = iter(range(1_000_000))
     return Values(members, lambda _: f"a{next(count)}")
 
 
-def _out(node: Node) -> Argument:
+def out_of(node: Node) -> Argument:
     return Argument("out", node.dtype, node.type.size, written=True)
 
 
 def nest_pass(output: Node, anchor: Node | None, members: frozenset[Node]) -> Gather:
     """A map or a reduction, scheduled later."""
-    values = _values(members)
-    nest = build_nest(output, anchor, values, _out(output), whole_texels=True)
+    values = values_of(members)
+    nest = build_nest(output, anchor, values, out_of(output), whole_texels=True)
     return Gather(nest.axes, (), nest.out, tuple(values.args.values()), output,
                   tuple(values.args), nest, _formula(output, members))
 
@@ -90,14 +88,14 @@ def _formula(output: Node, members: frozenset[Node]) -> str:
 def row_passes(group: Group) -> list[Gather]:
     """A row kernel: one pass for short rows, else one for each reduction and one at the end."""
     members = frozenset(group.members)
-    rows = _Rows(group.output, members, _values(members), _out(group.output))
+    rows = _Rows(group.output, members, values_of(members), out_of(group.output))
     body = rows.build()
     length = product(rows.cols)
     if not isinstance(length, int) or length > SHORT_ROW:
         return _staged(group, rows.reductions)
-    axes, body = _peel(body)
+    axes, body = peel(body)
     *setup, last = body
-    inner, final = _peel([last])
+    inner, final = peel([last])
     # The loops before have the names of these axes, too.
     own = {a.name: Axis(f"{a.name}Own", a.extent) for a in inner}
     final = substitute_body(final, {name: axis(a.name, a.extent) for name, a in own.items()})
@@ -121,7 +119,7 @@ class _Rows(RowBuilder):
         return None
 
 
-def _peel(body: Sequence[Stmt]) -> tuple[tuple[Axis, ...], tuple[Stmt, ...]]:
+def peel(body: Sequence[Stmt]) -> tuple[tuple[Axis, ...], tuple[Stmt, ...]]:
     """The axes of the perfect loops around a body, and the body."""
     axes: list[Axis] = []
     while len(body) == 1 and isinstance(body[0], For):
@@ -136,11 +134,19 @@ def routine_passes(group: Group) -> list[Gather]:
     Raises:
         NotGather: the routine has none.
     """
+    from transpile.lower.legalize_routines import FORMS
     anchor = group.anchor
     assert anchor is not None
-    form = registry.get(anchor.op).form
-    assert isinstance(form, Routine)
-    raise NotGather(f"{anchor.op} has no form at one index", where=str(anchor.where))
+    if anchor.op not in FORMS or len(group.members) > 1:
+        raise NotGather(f"{anchor.op} has no form at one index", where=str(anchor.where))
+    return FORMS[anchor.op](anchor)
+
+
+def made(output: Node, values: Values, out: Argument, body: Sequence[Stmt]) -> Gather:
+    """A pass from statements: loops over the elements around a body that stores one."""
+    axes, inner = peel(body)
+    return Gather(axes, inner, out, tuple(values.args.values()), output, tuple(values.args),
+                  None, _formula(output, frozenset([output])))
 
 
 def substitute_body(body: Sequence[Stmt], values: Mapping[str, Dim]) -> tuple[Stmt, ...]:

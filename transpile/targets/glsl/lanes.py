@@ -26,6 +26,9 @@ LANE_INDEX: Dim = atom(LANE)
 ORDER = ("less", "less_equal", "greater", "greater_equal")
 """Comparisons that GLSL does not have for bools."""
 
+LIMITS = {"maximum": "at_least", "minimum": "at_most"}
+"""What serves where one operand is a number: NaN can come from the other one only."""
+
 OWN = ("select", "lane", "lanes", "splat")
 """Functions that the printer writes without a cell."""
 
@@ -238,6 +241,11 @@ def legal(expr: Expr) -> Expr:
     args = tuple(map(legal, expr.args))
     if expr.fn in ORDER and args[0].dtype == "bool":
         args = tuple(Call("to_int32", (a,), "int32") for a in args)
+    if expr.fn in LIMITS and expr.dtype == "float32":
+        known = [isinstance(a, Const) and a.value == a.value for a in args]
+        if any(known):
+            args = args if known[1] else args[::-1]
+            return Call(LIMITS[expr.fn], args, expr.dtype)
     if expr.fn in GLSL or expr.fn in OWN:
         return Call(expr.fn, args, expr.dtype)
     decompose = SCALARS[expr.fn].decompose

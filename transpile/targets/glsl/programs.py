@@ -9,16 +9,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from transpile.fuse import Group, fuse
-from transpile.ir.dims import Dim
+from transpile.ir.dims import Dim, ceildiv
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
-from transpile.lower.legalize import Gather, gathers
+from transpile.lower.legalize import Gather, NotGather, gathers
+from transpile.lower.stmt import Kernel
 from transpile.lower.storage import ROW_MAJOR
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
 from transpile.targets.glsl.shader import build_shader, can_target_four
 from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of
 
 root = ROW_MAJOR.root
+
+MOST_INPUTS = 16
+"""Textures that a shader may read wherever WebGL2 works."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,36 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class CpuCall:
+    """A kernel that runs in JS between draws, over a memory of its own.
+
+    Attributes:
+        reads: what is read back from textures, and where to, in elements of its own view.
+        copies: weights and inputs, which lie in the module's memory, and where to.
+        written: where the result lies, and its texture.
+        offsets: of the kernel's arguments, in their order.
+        words: size of that memory in units of four bytes.
+    """
+
+    kernel: Kernel
+    reads: tuple[tuple[Placed, Dim], ...]
+    copies: tuple[tuple[Placed, Dim], ...]
+    written: tuple[Placed, Dim]
+    offsets: tuple[Dim, ...]
+    words: Dim
+    label: str
+    formula: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class WebglPlan:
     """Everything that the WebGL part of a module consists of.
 
     Attributes:
         shaders: fragment shaders without version line and precisions.
         textures: all that are ever allocated.
-        weights: constants, uploaded once.
+        weights: constants, uploaded once; `arrays` holds all constants by name.
         results: pairs of output name and where it lies.
     """
 
@@ -81,18 +108,19 @@ class WebglPlan:
     arrays: dict[str, np.ndarray]
     inputs: tuple[Placed, ...]
     results: tuple[tuple[str, Placed], ...]
-    draws: tuple[Draw, ...]
+    draws: tuple[Draw | CpuCall, ...]
 
 
 @dataclass
 class _Pass:
     """A pass before textures and programs are numbered."""
 
-    gather: Gather
+    output: Node
     reads: tuple[Node, ...]
-    source: Source
     layout: Layout
-    group: Group
+    formula: str
+    source: Source | None = None
+    kernel: Kernel | None = None
 
 
 def plan_webgl(graph: Graph) -> WebglPlan:
@@ -101,35 +129,75 @@ def plan_webgl(graph: Graph) -> WebglPlan:
     for node in (*graph.inputs, *graph.constants):
         layouts[node] = layout_of(node.type)
     passes = [p for group in fuse(graph, pads_inside=True) for p in _passes(group, layouts)]
-    shaders, numbers, uniforms = share_programs([p.source for p in passes])
+    sources = [p.source for p in passes if p.source is not None]
+    shaders, *shared = share_programs(sources)
+    programs = zip(*shared, strict=True)
     textures = _Textures()
     fixed = _used_constants(passes, graph)
     weights = tuple(textures.add(n, layouts[n]) for n in fixed)
     inputs = tuple(textures.add(n, layouts[n]) for n in graph.inputs)
-    draws = []
+    draws: list[Draw | CpuCall] = []
     last = _last_reads(passes, graph)
     for step, one in enumerate(passes):
-        reads = tuple(textures.of[n].texture for n in one.reads)
-        placed = textures.reuse(one.gather.output, one.layout)
-        draws.append(Draw(numbers[step], reads, placed.texture, uniforms[step],
-                          one.layout.width, one.layout.height, one.gather.output.name,
-                          one.gather.formula, str(replace(one.gather.output.where, part_of=""))))
-        for node in {*one.reads, one.gather.output}:
+        placed = textures.reuse(one.output, one.layout)
+        where = str(replace(one.output.where, part_of=""))
+        if one.kernel is not None:
+            draws.append(_cpu_call(one, textures, placed, where))
+        else:
+            number, sizes = next(programs)
+            draws.append(Draw(number, tuple(textures.of[n].texture for n in one.reads),
+                              placed.texture, sizes, one.layout.width, one.layout.height,
+                              one.output.name, one.formula, where))
+        for node in {*one.reads, one.output}:
             if last.get(node, step) == step and not node.is_constant and node.op != "input":
                 textures.release(node)
     results = tuple((name, textures.of[root(n)]) for name, n in graph.outputs)
-    return WebglPlan(shaders, tuple(textures.slots), weights, {n.name: n.value for n in fixed},
+    return WebglPlan(shaders, tuple(textures.slots), weights, {n.name: n.value for n in graph.constants},
                      inputs, results, tuple(draws))
 
 
 def _passes(group: Group, layouts: dict[Node, Layout]) -> Iterable[_Pass]:
-    for gather in gathers(group):
+    try:
+        found = gathers(group)
+        if any(len(g.inputs) > MOST_INPUTS for g in found):
+            raise NotGather(f"{group.output.name} reads more than {MOST_INPUTS} textures")
+    except NotGather:
+        yield _on_cpu(group, layouts)
+        return
+    for gather in found:
         reads = tuple(root(n) for n in gather.reads)
         layout = _output_layout(gather)
         known = {a.name: layouts[n] for a, n in zip(gather.inputs, reads, strict=True)}
         shader = build_shader(gather, {**known, gather.out.name: layout})
         layouts[gather.output] = layout
-        yield _Pass(gather, reads, print_shader(shader), layout, group)
+        yield _Pass(gather.output, reads, layout, gather.formula, print_shader(shader))
+
+
+def _on_cpu(group: Group, layouts: dict[Node, Layout]) -> _Pass:
+    """The group as a kernel of the target js, on values row by row."""
+    from transpile.compile import build_kernel
+    from transpile.targets.js import JS
+    kernel, nodes = build_kernel(group, JS, ROW_MAJOR)
+    layouts[group.output] = layout_of(group.output.type)
+    return _Pass(group.output, tuple(map(root, nodes)), layouts[group.output], kernel.formula,
+                 kernel=kernel)
+
+
+def _cpu_call(one: _Pass, textures: _Textures, placed: Placed, where: str) -> CpuCall:
+    assert one.kernel is not None
+    words: Dim = 0
+    starts: dict[Node, Dim] = {}
+    for node in (*one.reads, one.output):
+        if node not in starts:
+            starts[node] = words
+            words = words + ceildiv(node.type.size, 4) * 4
+    place = {n: at * 4 if n.dtype in ("uint8", "bool") else at for n, at in starts.items()}
+    stored = [n for n in starts if n.is_constant or n.op == "input"]
+    reads = [(textures.of[n], place[n]) for n in dict.fromkeys(one.reads) if n not in stored]
+    copies = [(Placed(n.name, n.type, -1, layout_of(n.type)), place[n]) for n in stored]
+    return CpuCall(one.kernel, tuple(reads), tuple(copies), (placed, place[one.output]),
+                   tuple(place[n] for n in (*one.reads, one.output)), words, one.output.name,
+                   one.formula, where)
 
 
 def _output_layout(gather: Gather) -> Layout:
@@ -143,7 +211,8 @@ def _output_layout(gather: Gather) -> Layout:
 
 
 def _used_constants(passes: Sequence[_Pass], graph: Graph) -> list[Node]:
-    read = dict.fromkeys(n for p in passes for n in p.reads if n.is_constant)
+    read = dict.fromkeys(n for p in passes for n in p.reads
+                         if n.is_constant and p.kernel is None)
     read.update(dict.fromkeys(root(n) for _, n in graph.outputs if root(n).is_constant))
     return list(read)
 

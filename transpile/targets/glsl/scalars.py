@@ -76,6 +76,11 @@ GLSL: dict[str, Mapping[str, Cell]] = {
     "fmod": _integers("irem", function("fmod_", 2)),
     "maximum": _integers("max", function("maxNaN", 2)),
     "minimum": _integers("min", function("minNaN", 2)),
+    "at_least": _both(function("atLeast", 2)), "at_most": _both(function("atMost", 2)),
+    "copysign": _both(function("copySign", 2)),
+    "float_bits": _both(function("floatBitsToInt")),
+    "from_bits": _both(function("intBitsToFloat")),
+    "quotient": _both(function("idiv", 2)), "remainder": _both(function("irem", 2)),
     "isnan": _both(function("isnan")),
     "isinf": _both(function("isinf")),
     "equal": _compare("==", "equal", EQUAL), "not_equal": _compare("!=", "notEqual", EQUAL),
@@ -119,6 +124,16 @@ FUNCTIONS: dict[str, str] = {
 }""",
     "minNaN": """T minNaN(T a, T b) {
   return a < b || isnan(a) ? a : b;
+}""",
+    "atLeast": """T atLeast(T a, T b) {
+  // a where it is NaN.
+  return b > a ? b : a;
+}""",
+    "atMost": """T atMost(T a, T b) {
+  return b < a ? b : a;
+}""",
+    "copySign": """T copySign(T a, T b) {
+  return intBitsToFloat(floatBitsToInt(a) & 0x7fffffff | floatBitsToInt(b) & (-2147483647 - 1));
 }""",
     "expm1_": """T expm1_(T x) {
   // Taylor's series near 0, where exp(x) - 1 cancels.
@@ -269,6 +284,13 @@ VECTOR = {"T": "vec4", "I": "ivec4", "B": "bvec4"}
 NATIVE_VECTOR: dict[str, str] = {
     "maxNaN": """vec4 maxNaN(vec4 a, vec4 b) {
   return mix(mix(b, a, greaterThan(a, b)), a, isnan(a));
+}""",
+    "atLeast": """vec4 atLeast(vec4 a, vec4 b) {
+  // a where it is NaN.
+  return mix(a, b, greaterThan(b, a));
+}""",
+    "atMost": """vec4 atMost(vec4 a, vec4 b) {
+  return mix(a, b, lessThan(b, a));
 }""",
     "minNaN": """vec4 minNaN(vec4 a, vec4 b) {
   return mix(mix(b, a, lessThan(a, b)), a, isnan(a));
