@@ -7,6 +7,7 @@ are built over loop variables first, as in a kernel, so that their simplificatio
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product as box
@@ -61,7 +62,7 @@ PYTHON: dict[str, Callable[..., Number]] = {
     "bitwise_xor": lambda a, b: a ^ b, "bitwise_not": lambda a: ~a,
     "shift_left": lambda a, b: wrap(a << b), "shift_right": lambda a, b: a >> b,
     "to_float32": float, "to_int32": lambda a: wrap(int(a)), "to_uint8": lambda a: int(a) % 256,
-    "to_bool": bool,
+    "to_bool": bool, "from_half": lambda a: struct.unpack("<e", struct.pack("<H", a))[0],
 }
 
 

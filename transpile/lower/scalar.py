@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from transpile.lower import polynomials, polynomials_more
+from transpile.lower import half, polynomials, polynomials_more
 from transpile.lower.expr import Call, Const, Expr, call
 from transpile.lower.scalar_wasm import WASM
 
@@ -247,6 +247,7 @@ def _machine_rows() -> list[Scalar]:
         Scalar("copysign", np.copysign),
         Scalar("float_bits", same_bits(np.int32), "int32"),
         Scalar("from_bits", same_bits(np.float32), "float32"),
+        Scalar("from_half", half.half_value, "float32", decompose=half.from_half, cost=12),
         Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
         Scalar("to_float64", np.float64, "float64"), Scalar("splat", lambda x: x, cost=0),
         *(Scalar(f"lane{i}", lambda x, i=i: x[..., i], cost=0) for i in range(4)),

@@ -64,6 +64,14 @@ WASM: dict[str, Mapping[str, str]] = {
     "shift_left": _shift("shl"), "shift_right": _shift("shr_s"),
     "float_bits": {"float32": "i32.reinterpret_f32", "float32x4": ""},
     "from_bits": {"int32": "f32.reinterpret_i32", "int32x4": ""},
+    # The exponent moves to its place and is corrected by a factor of 2**112, denormals included.
+    "from_half": {
+        "int32": "{0} i32.const:32767 i32.and i32.const:13 i32.shl f32.reinterpret_i32"
+                 " i32.const:2004877312 f32.reinterpret_i32 f32.mul"
+                 " {0} i32.const:16 i32.shl f32.reinterpret_i32 f32.copysign",
+        "int32x4": "{0} i32.const:32767 i32x4.splat v128.and i32.const:13 i32x4.shl"
+                   " i32.const:2004877312 i32x4.splat f32x4.mul"
+                   " {0} i32.const:32768 i32x4.splat v128.and i32.const:16 i32x4.shl v128.or"},
     "quotient": {"": "{0} f64.convert_i32_s {1} f64.convert_i32_s f64.div f64.floor"
                      " i64.trunc_sat_f64_s i32.wrap_i64"},
     "remainder": {"": "i32.rem_s"},
@@ -74,6 +82,7 @@ WASM: dict[str, Mapping[str, str]] = {
     "to_float32": {"float32": "", "float64": "f32.demote_f64", "": "f32.convert_i32_s",
                    "int32x4": "f32x4.convert_i32x4_s"},
     "to_int32": {"float32": "i32.trunc_sat_f32_s", "float64": "i32.trunc_sat_f64_s", "": "",
+                 "uint8x4": "",
                  "float32x4": "i32x4.trunc_sat_f32x4_s"},
     "to_uint8": {"float32": "i32.trunc_sat_f32_s i32.const:255 i32.and",
                  "bool": "", "uint8": "", "": "i32.const:255 i32.and"},

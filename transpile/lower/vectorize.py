@@ -23,6 +23,9 @@ from transpile.lower.walk import map_body, own_exprs, parts, statements
 WIDE = ("float32", "int32")
 """What vectors are loaded and stored of."""
 
+LOADED = (*WIDE, "uint8")
+"""What vectors are loaded of: four bytes become lanes of int32, and must be cast to it next."""
+
 SHIFTS = ("shift_left", "shift_right")
 
 
@@ -132,7 +135,7 @@ class _Lifter:
         if isinstance(value, Local):
             return replace(value, dtype=vector_dtype(value.dtype))
         if isinstance(value, Load):
-            if coefficient(value.index, self.lane) != 1 or value.dtype not in WIDE:
+            if coefficient(value.index, self.lane) != 1 or value.dtype not in LOADED:
                 raise NotVector("a load that is not contiguous")
             return replace(value, dtype=vector_dtype(value.dtype))
         if not isinstance(value, Call):

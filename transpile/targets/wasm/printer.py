@@ -26,14 +26,19 @@ from transpile.lower.walk import indices, parts, statements
 from transpile.targets.wasm.encoder import Function, Instruction
 
 KINDS = {"float32": "f32", "float64": "f64"}
-SIZES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1, "float32x4": 4, "int32x4": 4}
+SIZES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1, "float32x4": 4, "int32x4": 4,
+         "uint8x4": 1}
 """Bytes by which an index steps; vectors are indexed by element, too."""
 
 DEAR = 8
 """A selection's operand of this cost is skipped by a branch where it is not wanted."""
 
 LOADS = {"float32": "f32.load", "int32": "i32.load", "uint8": "i32.load8_u",
-         "bool": "i32.load8_u", "float32x4": "v128.load", "int32x4": "v128.load"}
+         "bool": "i32.load8_u", "float32x4": "v128.load", "int32x4": "v128.load",
+         "uint8x4": "v128.load32_zero"}
+WIDEN = {"uint8x4": ("i16x8.extend_low_i8x16_u", "i32x4.extend_low_i16x8_s")}
+"""What follows a load whose elements are narrower than the lanes that hold them."""
+
 STORES = {"float32": "f32.store", "int32": "i32.store", "uint8": "i32.store8",
           "bool": "i32.store8", "float32x4": "v128.store", "int32x4": "v128.store"}
 
@@ -278,6 +283,8 @@ class Printer:
         elif isinstance(value, Load):
             offset = self.address(value.buffer, value.index, value.dtype)
             self.emit(LOADS[value.dtype], offset)
+            for name in WIDEN.get(value.dtype, ()):
+                self.emit(name)
         else:
             assert isinstance(value, Call), value
             self.once(value)
