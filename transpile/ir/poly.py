@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, wraps
+from functools import cached_property, lru_cache, wraps
 from numbers import Integral
 from typing import Any, Union
 
@@ -280,14 +280,15 @@ def floordiv(value: Dim, by: Dim) -> Dim:
     if rest == 0 or in_range(rest, by):
         return quotient
     inner = _only_division(rest)
-    if inner is not None:  # v // a // b is v // (a*b)
-        return quotient + floordiv(inner.value, inner.divisor * by)
+    if inner is not None:  # (v // a + c) // b is (v + c*a) // (a*b)
+        a, c = inner.divisor, rest.const if isinstance(rest, Poly) else 0
+        return quotient + floordiv(inner.value + a * c, a * by)
     return quotient + atom(FloorDiv(_poly(rest), by))
 
 
 def _only_division(value: Dim) -> FloorDiv | None:
-    """The division that `value` consists of, if it is one."""
-    terms = _terms(value)
+    """The division that `value` consists of, but for a constant, if it is one."""
+    terms = [t for t in _terms(value) if t[0]]
     if len(terms) == 1 and terms[0][1] == 1 and len(terms[0][0]) == 1:
         only = terms[0][0][0]
         return only if isinstance(only, FloorDiv) else None
@@ -327,6 +328,7 @@ def _atom_limits(a: Atom) -> tuple[Dim | None, Dim | None]:
             None if high is None else floordiv(high, a.divisor))
 
 
+@lru_cache(maxsize=1 << 16)  # sizes behind many strided layers nest divisions deeply
 def _limit(value: Dim, want_upper: bool) -> Dim | None:
     total: Dim = 0
     for monomial, coef in _terms(value):
