@@ -164,6 +164,14 @@ def slice_operands(n: Site) -> Any:
     return sliced(n[0], starts, ends, axes, steps)
 
 
+ENDLESS = 1 << 28
+"""Bounds of slices from here on are beyond any tensor that fits into memory."""
+
+
+ENDLESS = 1 << 28
+"""Bounds of slices from here on are beyond any tensor that fits into memory."""
+
+
 def sliced(x: Tracer, starts: Any, ends: Any, axes: Any, steps: Any) -> Any:
     """Python's slices; ends beyond either side are cut there."""
     key: list[Any] = [slice(None)] * x.ndim
@@ -173,8 +181,8 @@ def sliced(x: Tracer, starts: Any, ends: Any, axes: Any, steps: Any) -> Any:
 
 
 def _bound(value: Dim) -> Dim | None:
-    """None for a number that only means "as far as there is"."""
-    return None if isinstance(value, int) and abs(value) >= 2**31 - 1 else value
+    """None for a number that no size reaches: it only means "as far as there is"."""
+    return None if isinstance(value, int) and abs(value) >= ENDLESS else value
 
 
 def _end(value: Dim, size: Dim, step: int) -> Dim | None:
