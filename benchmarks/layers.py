@@ -25,7 +25,8 @@ class Layer:
         dense: weight [out, in], bias; act; `chw` if its input is a flattened image of that shape.
         conv: weight [out, in / groups, h, w], bias; stride, pad, groups, act.
         max_pool: size, stride, pad.
-        mean (over the image), flatten, softmax, relu, add: none.
+        add (of two layers): act.
+        mean (over the image), flatten, softmax: none.
         encoder: wq bq wk bk wv bv wo bo, g1 b1 g2 b2 (norms), w1 c1 w2 c2 (dense); heads, eps.
         lstm: w_ih, w_hh, bias (gates i, f, g, o); hidden. Its output is the last hidden state.
     """
@@ -104,7 +105,7 @@ def _(module: models.InvertedResidual, net: Net, x: int) -> int:
         y = net.conv(y, module.expand[0], module.expand[1], "relu6")
     y = net.conv(y, module.depthwise[0], module.depthwise[1], "relu6")
     y = net.conv(y, module.project[0], module.project[1])
-    return net.add("add", x, y) if module.residual else y
+    return net.add("add", x, y, act=None) if module.residual else y
 
 
 @layers_of.register
@@ -122,7 +123,7 @@ def _(module: models.BasicBlock, net: Net, x: int) -> int:
     y = net.conv(y, module.conv2, module.bn2)
     if module.downsample is not None:
         x = net.conv(x, module.downsample[0], module.downsample[1])
-    return net.add("relu", net.add("add", y, x))
+    return net.add("add", y, x, act="relu")
 
 
 @layers_of.register

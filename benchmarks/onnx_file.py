@@ -124,6 +124,5 @@ WRITERS: dict[str, Any] = {
     "mean": lambda w, layer, x: w.op("Flatten", w.op("GlobalAveragePool", x), axis=1),
     "flatten": lambda w, layer, x: w.op("Flatten", x, axis=1),
     "softmax": lambda w, layer, x: w.op("Softmax", x, axis=-1),
-    "relu": lambda w, layer, x: w.op("Relu", x),
-    "add": lambda w, layer, x, y: w.op("Add", x, y),
+    "add": lambda w, layer, x, y: w.act(w.op("Add", x, y), layer.attrs["act"]),
 }

@@ -26,11 +26,12 @@ class Writer(GraphBuilder):
     def unary(self, code: str, x: Value, options: str = "") -> Value:
         return self.one(code, [x], x.shape, options)
 
-    def binary(self, code: str, a: Value, b: Value | Any) -> Value:
+    def binary(self, code: str, a: Value, b: Value | Any, act: str | None = None) -> Value:
         """ADD, SUB or MUL; a number or an array is a constant."""
         right = b if isinstance(b, Value) else self.constant(b)
         shape = np.broadcast_shapes(a.shape, right.shape)
-        return self.one(code, [a, right], shape, f"{code.capitalize()}Options")
+        return self.one(code, [a, right], shape, f"{code.capitalize()}Options",
+                        FusedActivationFunction=ACTIVATIONS[act])
 
     def dense(self, x: Value, weight: np.ndarray, bias: np.ndarray | None,
               act: str | None = None) -> Value:
@@ -168,6 +169,5 @@ WRITERS: dict[str, Any] = {
     "mean": lambda w, layer, x: w.mean(x, (1, 2), False),
     "flatten": lambda w, layer, x: w.reshape(x, (x.shape[0], int(np.prod(x.shape[1:])))),
     "softmax": _softmax,
-    "relu": lambda w, layer, x: w.unary("RELU", x),
-    "add": lambda w, layer, x, y: w.binary("ADD", x, y),
+    "add": lambda w, layer, x, y: w.binary("ADD", x, y, layer.attrs["act"]),
 }

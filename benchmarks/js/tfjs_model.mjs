@@ -59,8 +59,7 @@ const KINDS = {
   mean: (tf, l, x) => tf.mean(x, [1, 2]),
   flatten: (tf, l, x) => tf.reshape(x, [x.shape[0], -1]),
   softmax: (tf, l, x) => tf.softmax(x),
-  relu: (tf, l, x) => tf.relu(x),
-  add: (tf, l, x, y) => tf.add(x, y),
+  add: (tf, l, x, y) => (l.act ? tf.relu(tf.add(x, y)) : tf.add(x, y)),
   encoder,
   lstm
 };

@@ -1,0 +1,90 @@
+// node bundle.mjs: one minified bundle and page for each runtime, as a site would ship it.
+import * as esbuild from 'esbuild';
+import fs from 'node:fs';
+
+const COMMON = `
+import { channelsLast } from '../tfjs_model.mjs';
+const query = new URLSearchParams(location.search), stem = '/models/' + query.get('model');
+const fetched = (suffix, kind = 'arrayBuffer') => fetch(stem + suffix, { cache: 'no-store' })
+  .then((response) => response[kind]());
+const shape = JSON.parse(query.get('shape'));
+const x = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i));
+async function start(load) {
+  const run = await load();
+  await run();
+  window.first = performance.now();
+  for (let i = 0; i < 3; i++) await run();
+  window.finished = true;
+}
+start(load).catch((error) => { window.failed = String(error); });
+`;
+
+const TFJS = (backend, setup) => `
+import * as tf from '@tensorflow/tfjs-core';
+${setup}
+import { makeModel } from '../tfjs_model.mjs';
+${COMMON}
+async function load() {
+  const files = [fetched('.json', 'json'), fetched('.bin')];
+  await tf.setBackend('${backend}');
+  await tf.ready();
+  const [layers, weights] = await Promise.all(files);
+  const model = makeModel(tf, layers, new Float32Array(weights)), input = channelsLast(x, shape);
+  return async () => {
+    const y = tf.tidy(() => model(tf.tensor(input.data, input.shape)));
+    await y.data();
+    y.dispose();
+  };
+}`;
+
+const ENTRIES = {
+  empty: 'window.first = performance.now(); window.finished = true;',
+  'transpile wasm': `${COMMON}
+async function load() {
+  const module = await import(stem + '.mjs'), model = await module.load({ target: 'wasm' });
+  return () => model.runSync({ x: { data: x, shape } });
+}`,
+  'tfjs-wasm': TFJS('wasm', `import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
+setWasmPaths('/node_modules/@tensorflow/tfjs-backend-wasm/dist/');`),
+  'tfjs-cpu': TFJS('cpu', "import '@tensorflow/tfjs-backend-cpu';"),
+  'onnxruntime-web': `
+import * as ort from 'onnxruntime-web/wasm';
+${COMMON}
+async function load() {
+  const file = fetched('.onnx');
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = '/node_modules/onnxruntime-web/dist/';
+  ort.env.logLevel = 'error';
+  const session = await ort.InferenceSession.create(new Uint8Array(await file),
+    { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+  return async () => (await session.run({ x: new ort.Tensor('float32', x, shape) })).y.getData();
+}`,
+  'LiteRT.js': `
+import * as lite from '@litertjs/core';
+${COMMON}
+async function load() {
+  const file = fetched('.tflite');
+  await lite.loadLiteRt('/node_modules/@litertjs/core/wasm/');
+  const model = await lite.loadAndCompile(new Uint8Array(await file),
+    { accelerator: 'wasm', cpuOptions: { numThreads: 1 } });
+  const input = channelsLast(x, shape);
+  return async () => {
+    const tensor = new lite.Tensor(input.data, input.shape);
+    const [result] = await model.run([tensor]);
+    await result.data();
+    result.delete();
+    tensor.delete();
+  };
+}`
+};
+
+fs.mkdirSync('site', { recursive: true });
+for (const [name, source] of Object.entries(ENTRIES)) {
+  const stem = 'site/' + name.replace(/ /g, '-');
+  fs.writeFileSync(stem + '.entry.mjs', source);
+  await esbuild.build({ entryPoints: [stem + '.entry.mjs'], outfile: stem + '.js', bundle: true,
+    minify: true, format: 'esm', target: 'es2022', platform: 'browser', logLevel: 'error',
+    external: ['fs', 'path', 'worker_threads', 'perf_hooks', 'os', 'node:*', 'module'] });
+  fs.writeFileSync(stem + '.html', '<!doctype html><meta charset="utf-8"><title>x</title>' +
+    `<script type="module" src="/${stem}.js"></script>`);
+}
