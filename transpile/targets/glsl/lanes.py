@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from transpile.errors import InternalError
-from transpile.ir.dims import Axis, Dim, Opaque, atom, atoms, rebuild
+from transpile.ir.dims import Atom, Axis, Dim, Opaque, atom, atoms, rebuild
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, map_expr
 from transpile.lower.nest import coefficient, indices_of, substitute_expr
 from transpile.lower.scalar import SCALARS, Scalar
@@ -236,6 +236,8 @@ def _with_name(stmt: Stmt, names: Mapping[str, str]) -> Stmt:
 
 def legal(expr: Expr) -> Expr:
     """Functions that GLSL lacks replaced by their parts."""
+    if isinstance(expr, (Load, Index)):
+        return replace(expr, index=rebuild(expr.index, _legal_atom))
     if not isinstance(expr, Call):
         return expr
     args = tuple(map(legal, expr.args))
@@ -252,3 +254,7 @@ def legal(expr: Expr) -> Expr:
     if decompose is None:
         raise InternalError(f"GLSL has no {expr.fn}")
     return legal(decompose(*args))
+
+
+def _legal_atom(a: Atom) -> Dim | None:
+    return atom(replace(a, expr=legal(a.expr))) if isinstance(a, Opaque) else None

@@ -60,10 +60,10 @@ GLSL: dict[str, Mapping[str, Cell]] = {
     "add": _both(infix("+", SUM)), "sub": _both(infix("-", SUM, commutes=False)),
     "mul": _both(infix("*", PRODUCT)), "div": _both(infix("/", PRODUCT, commutes=False)),
     "neg": _both(Cell("-{0}", UNARY, (UNARY + 1,))), "abs": _both(function("abs")),
-    "sign": _both(function("sign")), "floor": _both(function("floor")),
+    "sign": _integers("sign", function("sign_"), 1), "floor": _both(function("floor")),
     "ceil": _both(function("ceil")), "trunc": _both(function("trunc")),
     "round": _both(function("roundEven")), "sqrt": _both(function("sqrt")),
-    "exp": _both(function("exp")), "log": _both(function("log")),
+    "exp": _both(function("exp_")), "log": _both(function("log_")),
     "expm1": _both(function("expm1_")), "log1p": _both(function("log1p_")),
     "sin": _both(function("sin_")), "cos": _both(function("cos_")),
     "tan": _both(function("tan_")), "asin": _both(function("asin_")),
@@ -135,12 +135,22 @@ FUNCTIONS: dict[str, str] = {
     "copySign": """T copySign(T a, T b) {
   return intBitsToFloat(floatBitsToInt(a) & 0x7fffffff | floatBitsToInt(b) & (-2147483647 - 1));
 }""",
+    "sign_": """T sign_(T x) {
+  return isnan(x) ? x : sign(x);
+}""",
+    "exp_": """T exp_(T x) {
+  return isnan(x) ? x : exp(x);
+}""",
+    "log_": """T log_(T x) {
+  if (x > 0.0) return isinf(x) ? x : log(x);
+  return x == 0.0 ? intBitsToFloat(-8388608) : intBitsToFloat(0x7fc00000);
+}""",
     "expm1_": """T expm1_(T x) {
   // Taylor's series near 0, where exp(x) - 1 cancels.
   return abs(x) < 0.3
     ? x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * (0.0083333338
       + x * (0.0013888889 + x * 0.00019841270))))))
-    : exp(x) - 1.0;
+    : exp_(x) - 1.0;
 }""",
     "log1p_": """T log1p_(T x) {
   // 2 atanh(s), s = x / (2 + x), near 0.
@@ -191,6 +201,10 @@ FUNCTIONS: dict[str, str] = {
 }""",
     "atan2_": """T atan2_(T y, T x) {
   if (x == 0.0 && y == 0.0) return 0.0;
+  if (isinf(x) && isinf(y)) {
+    x = sign(x);
+    y = sign(y);
+  }
   float a = atan_(y / x);
   return x >= 0.0 || isnan(a) ? a : y < 0.0 ? a - 3.1415927 : a + 3.1415927;
 }""",
@@ -227,7 +241,7 @@ FUNCTIONS: dict[str, str] = {
   if (y == 1.0) return x;
   if (y == 2.0) return x * x;
   if (x == 0.0) return y > 0.0 ? 0.0 : 1.0 / abs(x);
-  float p = exp(y * log(abs(x)));
+  float p = exp_(y * log(abs(x)));
   if (x > 0.0) return p;
   float h = y * 0.5;
   if (y != floor(y)) return log(x);
@@ -238,11 +252,12 @@ FUNCTIONS: dict[str, str] = {
 }""",
     "idiv": """I idiv(I a, I b) {
   if (b == 0) return 0;
+  if (b == -1) return -a;
   int q = a / b;
   return a % b != 0 && (a ^ b) < 0 ? q - 1 : q;
 }""",
     "irem": """I irem(I a, I b) {
-  return b == 0 ? 0 : a - a / b * b;
+  return b == 0 || b == -1 ? 0 : a - a / b * b;
 }""",
     "ipow": """I ipow(I a, I n) {
   int p = 1;
@@ -284,6 +299,9 @@ VECTOR = {"T": "vec4", "I": "ivec4", "B": "bvec4"}
 NATIVE_VECTOR: dict[str, str] = {
     "maxNaN": """vec4 maxNaN(vec4 a, vec4 b) {
   return mix(mix(b, a, greaterThan(a, b)), a, isnan(a));
+}""",
+    "exp_": """vec4 exp_(vec4 x) {
+  return mix(exp(x), x, isnan(x));
 }""",
     "atLeast": """vec4 atLeast(vec4 a, vec4 b) {
   // a where it is NaN.
