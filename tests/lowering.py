@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def array_graph(op: str, *arrays: np.ndarray, **attrs: Any) -> tuple[Graph, dict
     return graph, {f"x{i}": a for i, a in enumerate(arrays)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def sample_program(op: str, number: int, target: str = "js") -> Program:
     """One sample of an op, lowered."""
     return lower_graph(sample_graph(op, number)[0], target)

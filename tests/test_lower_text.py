@@ -13,7 +13,15 @@ from transpile.errors import SourceError
 from transpile.ir.dims import Axis, Name, Opaque, atom, axis, dim, floordiv, mod
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.stmt import (
-    Argument, Assign, Comment, Declare, For, If, Kernel, Let, Store,
+    Argument,
+    Assign,
+    Comment,
+    Declare,
+    For,
+    If,
+    Kernel,
+    Let,
+    Store,
 )
 from transpile.lower.text import format_kernel, parse_kernel
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from lowering import NODE_TARGETS, Case, differences, run_batch
 from strategies import Example, examples
 
-from transpile.compile import lower_graph
+from transpile.compile import lower_all, lower_graph
 from transpile.ir.text import format_graph
 from transpile.lower.check import check_kernel
 from transpile.lower.interpret import run_program
@@ -18,6 +18,7 @@ from transpile.ops import registry
 
 GRAPHS = 200
 INTERPRETED = 40
+SHARED = 100
 
 GENERATE = settings(derandomize=True, database=None, deadline=None, phases=[Phase.generate],
                     suppress_health_check=list(HealthCheck))
@@ -50,6 +51,16 @@ def test_kernels_agree_with_numpy(target: str, graphs: list[Example]) -> None:
             wrong.append(f"{text}\n{format_graph(example.graph)}")
     assert not wrong, f"{len(wrong)} of {len(graphs)} graphs differ; the shortest:\n" + min(
         wrong, key=len)
+
+
+def test_targets_that_share_a_plan_agree_with_numpy(graphs: list[Example]) -> None:
+    for target, program in zip(NODE_TARGETS, zip(*(
+            lower_all(e.graph, NODE_TARGETS) for e in graphs[:SHARED]), strict=True),
+            strict=True):
+        found = run_batch([Case(p, e.inputs) for p, e in zip(program, graphs, strict=False)])
+        for example, outputs in zip(graphs, found, strict=False):
+            assert differences(example.graph, example.inputs, outputs, cancelling=True) == "", (
+                target, format_graph(example.graph))
 
 
 @pytest.mark.parametrize("target", NODE_TARGETS)
