@@ -17,7 +17,7 @@ import numpy as np
 from transpile.errors import SourceError, UnsupportedError
 from transpile.frontends.foreign import needs
 from transpile.frontends.sklearn_numeric import class_names, numeric_copy
-from transpile.frontends.tracer import apply
+from transpile.frontends.tracer import Tracer, apply
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
 from transpile.model import Model, as_spec, spec
@@ -103,17 +103,17 @@ class SklearnModel(Model):
 
     def _shaped(self, node: Node, method: str) -> Node:
         """A result in the shape in which scikit-learn gives it."""
-        if method not in FLAT or node.type.rank != 2 or node.shape[1] != 1:
+        if method not in FLAT or node.type.rank != 2 or self._rank(method) == 2:
             return node
-        if self._rank(method) == 2:
-            return node
-        return apply("reshape", node, shape=(node.shape[0],)).node
+        if node.shape[1] == 2 and method == "decision_function":
+            node = Tracer(node)[:, 1].node
+        return apply("reshape", node, shape=(node.type.size,)).node
 
     def _rank(self, method: str) -> int:
         columns = feature_count(self.fn)
         try:
             return int(np.ndim(getattr(self.fn, method)(np.zeros((2, columns), np.float32))))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError):  # zeros are no category, for example
             return 1
 
 
@@ -168,7 +168,7 @@ def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
 
 
 def plain_integers() -> Any:
-    """onnx refuses lists of unsigned NumPy integers, which some converters give."""
+    """onnx refuses lists of NumPy's integers and bools, which some converters give."""
     from contextlib import contextmanager
 
     import onnx
@@ -180,6 +180,7 @@ def plain_integers() -> Any:
         def make(key: str, value: Any, *args: Any, **named: Any) -> Any:
             if isinstance(value, (list, tuple)):
                 value = [v.item() if isinstance(v, np.generic) else v for v in value]
+                value = [int(v) if isinstance(v, bool) else v for v in value]
             return original(key, value, *args, **named)
         onnx.helper.make_attribute = make
         try:

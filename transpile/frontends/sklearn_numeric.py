@@ -44,7 +44,7 @@ def numeric_copy(estimator: Any) -> Any:
     Classes become their positions unless they are integers; categories that are strings become
     theirs; columns are chosen by number; unknown categories are ignored, as in ONNX.
     """
-    result = copy.deepcopy(estimator)
+    result = as_logistic(copy.deepcopy(estimator))
     by_name = [p for p in parts(result) if hasattr(p, "transformers_")]
     for part in by_name:
         choose_by_number(part)
@@ -52,6 +52,24 @@ def numeric_copy(estimator: Any) -> Any:
         number_classes(part)
         number_categories(part)
         vars(part).pop("feature_names_in_", None)
+    return result
+
+
+def as_logistic(estimator: Any) -> Any:
+    """Discriminant analysis of two classes as the logistic regression that it equals.
+
+    skl2onnx gives it a softmax over both signs of the score, which doubles the score.
+    """
+    if hasattr(estimator, "steps"):
+        name, last = estimator.steps[-1]
+        estimator.steps[-1] = (name, as_logistic(last))
+        return estimator
+    if type(estimator).__name__ != "LinearDiscriminantAnalysis" or len(estimator.classes_) != 2:
+        return estimator
+    from sklearn.linear_model import LogisticRegression
+    result = LogisticRegression()
+    for key in ("classes_", "coef_", "intercept_", "n_features_in_"):
+        setattr(result, key, getattr(estimator, key))
     return result
 
 

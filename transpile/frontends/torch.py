@@ -166,8 +166,11 @@ def ordered_types(module: Any, types: Mapping[str, TensorType]) -> dict[str, Ten
     return {n: known[n] for n in bind(module.forward, known, type(module).__name__)}
 
 
-def exported(module: Any, types: Mapping[str, TensorType]) -> Any:
+def exported(module: Any, types: Mapping[str, TensorType], positional: bool = False) -> Any:
     """The ExportedProgram of a module for inputs of these types.
+
+    Args:
+        positional: `forward(*tensors)` takes them in order, not by name.
 
     Raises:
         TraceError: torch.export cannot trace it, or a named size must be a number.
@@ -182,8 +185,13 @@ def exported(module: Any, types: Mapping[str, TensorType]) -> Any:
         try:
             torch.backends.mha.set_fastpath_enabled(False)
             with quiet(), kept_whole(), evaluating(module), torch.no_grad():
+                shapes = dynamic_shapes(types)
+                if positional:
+                    packed = (tuple(shapes.values()),) if shapes else None
+                    return torch.export.export(module, tuple(arrays.values()), strict=False,
+                                               dynamic_shapes=packed)
                 return torch.export.export(module, (), arrays, strict=False,
-                                           dynamic_shapes=dynamic_shapes(types))
+                                           dynamic_shapes=shapes)
         except (TraceError, KeyboardInterrupt):
             raise
         except Exception as error:  # whatever the user's forward raises

@@ -61,10 +61,9 @@ def svm_classifier(n: Site) -> Any:
         weights = floats(n, "coefficients").reshape(len(labels), -1)
         return class_outputs(n, kernel(n, x, weights) + rho[0], how)
     decision = kernel(n, x, support_vectors(n, sum(sizes))) @ pairs_matrix(n, sizes) + rho
-    if n.attr("prob_a"):
-        score = probabilities(n, decision, len(sizes))
-        return chosen(n, score.argmax(axis=-1)), post_transform(score, how)
     index = votes(decision, len(sizes)).argmax(axis=-1)
+    if n.attr("prob_a"):
+        return chosen(n, index), post_transform(probabilities(n, decision, len(sizes)), how)
     if len(sizes) == 2:
         return chosen(n, index), two_classes(n, decision, how, 0.0)[1]
     return chosen(n, index), post_transform(decision, how)
