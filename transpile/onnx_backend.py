@@ -50,9 +50,9 @@ class Rep(BackendRep):
         Args:
             inputs: arrays in the order of the model's inputs, or by name.
         """
-        arrays = {n: _plain(n, a) for n, a in self._by_name(inputs).items()}
+        arrays = self._by_name(inputs)
         source, graph = self._module(arrays)
-        feeds = {i.name: arrays[i.name] for i in graph.inputs}
+        feeds = {i.name: _plain(i.name, arrays[i.name]) for i in graph.inputs}
         found = shared_host().run(source, feeds, self.target, "cjs")
         values = [self._declared(info, found[info.name]) for info in self.proto.graph.output]
         return tuple(namedtupledict("Outputs", [o.name for o in self.proto.graph.output])(*values))

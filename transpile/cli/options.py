@@ -29,7 +29,8 @@ def input_option(function: F) -> F:
     return click.option(
         "--input", "inputs", multiple=True, metavar="NAME=DTYPE[DIMS]", callback=_input_types,
         help="Completes or overrides an input's type, as in x=float32[batch,3,224,224]; a dim "
-             "is a number or a name. May be repeated.")(function)
+             "is a number or a name. Of an ONNX model, sr=16000 fixes the input to a value. May "
+             "be repeated.")(function)
 
 
 def node_option(function: F) -> F:
@@ -59,6 +60,10 @@ def _input_types(ctx: click.Context, param: click.Parameter, values: Sequence[st
     result = {}
     for value in values:
         match = re.fullmatch(r"\s*(.+?)\s*=\s*(\w+\s*\[.*\])\s*", value)
+        fixed = _fixed_value(value)
+        if fixed is not None:
+            result[fixed[0]] = fixed[1]
+            continue
         if not match:
             raise click.BadParameter(f"{value!r} is not NAME=DTYPE[DIMS]; "
                                      "write it as x=float32[batch,784]", ctx, param)
@@ -67,6 +72,18 @@ def _input_types(ctx: click.Context, param: click.Parameter, values: Sequence[st
         except (ShapeError, ValueError) as error:
             raise click.BadParameter(str(error), ctx, param) from None
     return result or None
+
+
+def _fixed_value(text: str) -> tuple[str, Any] | None:
+    """`sr=16000` or `axes=[0,1]`: a name and its value; None for a type."""
+    import json
+    name, _, value = text.partition("=")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return None
+    numbers = found if isinstance(found, list) else [found]
+    return (name.strip(), found) if all(isinstance(v, (int, float)) for v in numbers) else None
 
 
 def targets(ctx: click.Context, param: click.Parameter, value: str | None

@@ -29,6 +29,10 @@ MAX_BYTES = 2 << 30
 """The largest message that the format allows."""
 
 
+FIXED = (bool, int, float, list)
+"""What fixes an input to a value, where a type or an array would only describe it."""
+
+
 class OnnxModel(Model):
     """An ONNX model with its weights; calling it runs the original.
 
@@ -47,6 +51,7 @@ class OnnxModel(Model):
                  origin: str = "") -> None:
         check_model(proto)
         self.proto, self.origin = proto, origin
+        self.fixed: dict[str, np.ndarray] = {}
         super().__init__(self._run, specs or {}, outputs=outputs, labels=labels)
         self.name = model_name(proto, origin)
 
@@ -54,16 +59,19 @@ class OnnxModel(Model):
         """The graph.
 
         Args:
-            inputs: types or example arrays that complete or override the declared types.
+            inputs: types or example arrays that complete or override the declared types; a
+                number or a list fixes an input to that value.
         """
-        self.specs.update({n: as_spec(v) for n, v in (inputs or {}).items()})
-        graph = import_model(self.proto, {n: s.type for n, s in self.specs.items()},
+        given = inputs or {}
+        self.fixed = {n: np.asarray(v) for n, v in given.items() if isinstance(v, FIXED)}
+        self.specs.update({n: as_spec(v) for n, v in given.items() if n not in self.fixed})
+        graph = import_model(self.proto, {n: s.type for n, s in self.specs.items()}, self.fixed,
                              name=self.name, origin=self.origin)
         return self._rename(graph) if self.outputs else graph
 
     def _run(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         from transpile.frontends.onnx_original import run_original
-        found = run_original(self.proto, list(arrays))
+        found = run_original(self.proto, list(arrays), self.fixed)
         return dict(zip(self.outputs or found, found.values(), strict=True))
 
 
@@ -124,13 +132,14 @@ def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
         SourceError: the model is broken.
     """
     graph = proto.graph
+    values = typed_values(proto, values or {})
     opsets = opset_versions(proto)
     functions = {(f.domain, f.name): f for f in proto.functions}
     refuse_unsupported(proto, opsets, functions)
     importer = Importer(opsets, functions)
-    types = input_types(proto, inputs or {}, set(values or {}))
+    types = input_types(proto, inputs or {}, set(values))
     env: dict[str, Value] = {n: Tracer(input_node(n, t)) for n, t in types.items()}
-    env.update({n: Known(np.asarray(v), n) for n, v in (values or {}).items()})
+    env.update({n: Known(v, n) for n, v in values.items()})
     for info in graph.input:
         importer.note(env.get(info.name), info.type.tensor_type.elem_type)
     results = importer.run_graph(graph, env)
@@ -140,6 +149,18 @@ def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
         raise SourceError("the model has no outputs")
     nodes = tuple(env[n].node for n in types)  # type: ignore[union-attr]
     return Graph(name or model_name(proto, origin), nodes, outputs, origin or graph.name)
+
+
+def typed_values(proto: Any, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Values of inputs in the kind of dtype that the model declares, integers as int64."""
+    kinds = {"float32": np.float32, "bool": np.bool_, "uint8": np.uint8}
+    elems = {i.name: i.type.tensor_type.elem_type for i in proto.graph.input}
+    unknown = [n for n in values if n not in elems]
+    if unknown:
+        raise SourceError(f"the model has no input called {unknown[0]!r}",
+                          fix=f"its inputs are {', '.join(elems) or 'none'}")
+    return {n: np.asarray(v).astype(kinds.get(inner_dtype(elems[n], f"the input {n!r}"), np.int64))
+            for n, v in values.items()}
 
 
 def refuse_unsupported(proto: Any, opsets: Mapping[str, int], functions: Mapping[Any, Any]) -> None:
@@ -209,13 +230,13 @@ def _dim(size: Any, default: str) -> Dim:
         return int(size.dim_value)
     if size.HasField("dim_value") and size.dim_value == 0:
         return 0
-    return dim(dim_identifier(size.dim_param or default))
+    return dim(dim_identifier(size.dim_param) or dim_identifier(default))
 
 
 def dim_identifier(text: str) -> str:
-    """A dimension's name as an identifier: `batch size` is `batch_size`."""
-    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "n"
-    return f"n_{name}" if name[0].isdigit() else name
+    """A dimension's name as an identifier: `batch size` is `batch_size`; "" for `?`."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return f"n_{name}" if name[:1].isdigit() else name
 
 
 def static_types(proto: Any, arrays: Mapping[str, np.ndarray]) -> dict[str, TensorType]:
