@@ -16,7 +16,7 @@ UNROLLED_BODY = 36
 
 
 SMALL = 2**14
-"""Multiply-adds per call (named sizes at 1) below which a tile costs more bytes than it is worth."""
+"""Multiply-adds per call (named sizes at 1) below which a tile is not worth its bytes."""
 
 
 def is_small(nest: Nest) -> bool:

@@ -82,7 +82,7 @@ class Kernel:
 
     Attributes:
         name: a name made from the Python variable or the layer's path; not yet a JS name.
-        args: the buffers, in the order in which a call gives them: what is read, the output, scratch.
+        args: the buffers in the order of a call: what is read, the output, scratch memory.
         dims: the named dimensions that bounds and indices use.
         body: the statements.
         formula: the fused expression in the user's terms, for the comment above the function.
