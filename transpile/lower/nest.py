@@ -172,7 +172,8 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument,
     """
     axes, index = make_axes(output.shape, AXIS_NAMES, "i")
     reds: tuple[Axis, ...] = ()
-    combine, body = "", RESULT
+    combine = ""
+    body: Expr = RESULT
     if anchor is not None:
         form = registry.get(anchor.op).form
         assert isinstance(form, Reduction)
@@ -238,7 +239,7 @@ def _flatten_axes(nest: Nest, field: str) -> Nest:
             nest = nest.map_indices(lambda d, c=change: substitute(d, c))  # type: ignore[misc]
             axes[position - 1:position + 1] = [merged]
         position -= 1
-    return replace(nest, **{field: tuple(axes)})
+    return replace(nest, **{field: tuple(axes)})  # type: ignore[arg-type]
 
 
 def walks_as_one(index: Dim, outer: Axis, inner: Axis) -> bool:
