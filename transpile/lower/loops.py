@@ -10,8 +10,8 @@ from transpile.ir.dims import Axis, Dim, atom, axis, substitute
 from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
 from transpile.lower.merge import placed
 from transpile.lower.nest import RESULT, Nest, substitute_expr
-from transpile.lower.share import share
 from transpile.lower.scalar import LANES
+from transpile.lower.share import share
 from transpile.lower.simplify import simplify
 from transpile.lower.stmt import Assign, Declare, For, If, Stmt, Store
 from transpile.lower.vectorize import lift
@@ -152,7 +152,7 @@ def _reduce(nest: Nest, tile: Tile, reds: tuple[Axis, ...], points: tuple[Point,
     unrolled = [r for r in reds if r.name in tile.unroll and isinstance(r.extent, int)]
     loops = [r for r in reds if r not in unrolled]
     body: list[Stmt] = []
-    for values in itertools.product(*(range(r.extent) for r in unrolled)):  # type: ignore[arg-type]
+    for values in itertools.product(*(range(r.extent) for r in unrolled)):
         at = {**fixed, **{r.name: v for r, v in zip(unrolled, values, strict=True)}}
         for point, name in zip(points, names, strict=True):
             body.append(_accumulate(nest, {**point, **at}, name))

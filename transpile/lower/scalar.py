@@ -154,6 +154,7 @@ _INT_ADD, _INT_SUB = integer(infix("+", SUM)), integer(infix("-", SUM, commutes=
 
 
 def _rows() -> list[Scalar]:
+    """Functions that are called alike everywhere: of mathematics, comparisons, bits."""
     math_fn = {name: {"": function(f"Math.{name}")} for name in
                ("exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "asin", "acos",
                 "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "tanh", "floor", "ceil",
@@ -174,7 +175,11 @@ def _rows() -> list[Scalar]:
             ("bitwise_xor", "^", BIT_XOR)]
     rows += [Scalar(name, getattr(np, name), js={"": infix(sign, level)})
              for name, sign, level in bits]
-    return rows + [
+    return rows
+
+
+def _arithmetic_rows() -> list[Scalar]:
+    return [
         Scalar("add", np.add, js={"": infix("+", SUM), "int32": _INT_ADD}),
         Scalar("sub", np.subtract,
                js={"": infix("-", SUM, commutes=False), "int32": _INT_SUB}),
@@ -209,6 +214,12 @@ def _rows() -> list[Scalar]:
         Scalar("erf", _erf_numpy, decompose=polynomials.erf, cost=30),
         Scalar("round_up", lambda x: np.floor(x + 0.5), js={"": function("Math.round")}),
         Scalar("round", np.rint, decompose=_round_even, cost=3),
+    ]
+
+
+def _logic_rows() -> list[Scalar]:
+    """Tests, bits, choices and conversions."""
+    return [
         Scalar("isnan", np.isnan, "bool", {"": function("Number.isNaN")},
                decompose=lambda x: call("not_equal", x, x)),
         Scalar("isinf", np.isinf, "bool", decompose=lambda x: call(
@@ -255,7 +266,8 @@ def _machine_rows() -> list[Scalar]:
 
 
 SCALARS: dict[str, Scalar] = {
-    row.name: replace(row, wasm=WASM.get(row.name, {})) for row in [*_rows(), *_machine_rows()]}
+    row.name: replace(row, wasm=WASM.get(row.name, {})) for row in
+    (*_rows(), *_arithmetic_rows(), *_logic_rows(), *_machine_rows())}
 
 LANES = 4
 """Of the native vector; a dtype such as `float32x4` is one value for each of four lanes."""
