@@ -17,10 +17,10 @@ export function decodeBase64(chunk, bytes, at) {
   return text.length;
 }
 
-export function decodeWeights(text, length, bytes, onProgress) {
-  let at = 0;
+export function decodeWeights(text, length, bytes, start, onProgress) {
+  let done = 0;
   for (const chunk of weightChunks(text, length)) {
-    at += decodeBase64(chunk, bytes, at);
-    if (onProgress) onProgress({ stage: 'weights', done: at, total: length * 3 / 4 });
+    done += decodeBase64(chunk, bytes, start + done);
+    if (onProgress) onProgress({ stage: 'weights', done, total: length * 3 / 4 });
   }
 }

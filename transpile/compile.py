@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from transpile.arrange import Step, arrange
 from transpile.fuse import Group, fuse
 from transpile.ir.dims import Dim, product
 from transpile.ir.graph import Graph, Node
@@ -14,7 +15,6 @@ from transpile.ir.types import TensorType
 from transpile.lower.expr import Expr
 from transpile.lower.formula import formula
 from transpile.lower.loops import scheduled
-from transpile.lower.memory import Lifetime, align, plan
 from transpile.lower.nest import Nest, Operand, Values, build_nest
 from transpile.lower.routine import RoutineContext
 from transpile.lower.rows import build_rows
@@ -22,14 +22,14 @@ from transpile.lower.stmt import Argument, For, Kernel, Stmt
 from transpile.lower.storage import Storage, is_alias
 from transpile.lower.walk import arithmetic, dims_of, own_exprs, rename_buffers, statements
 from transpile.ops import registry
+from transpile.ops.compact import EXPANSIONS
 from transpile.ops.contract import parse_equation
 from transpile.ops.registry import Routine
 from transpile.passes import Observer, run_pipeline
+from transpile.passes.compress import Compressed, compress
 from transpile.place import fill_border, place
-from transpile.program import Buffer, BufferKind, Call, Port, Program
+from transpile.program import Call, Port, Program
 from transpile.targets import TARGETS, Target
-
-ITEM_BYTES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
 
 
 def lower_graph(graph: Graph, target: str = "js", observer: Observer | None = None) -> Program:
@@ -39,20 +39,33 @@ def lower_graph(graph: Graph, target: str = "js", observer: Observer | None = No
 
 def lower_all(graph: Graph, targets: Sequence[str], observer: Observer | None = None
               ) -> tuple[Program, ...]:
-    """Optimise and lower a traced graph for several targets, given from slow to fast.
+    """Optimise and lower a traced graph for several targets, given from slow to fast."""
+    return lower_compressed(compress(run_pipeline(graph, observer)[0]), targets, observer)
+
+
+def lower_compressed(stored: Compressed, targets: Sequence[str],
+                     observer: Observer | None = None, *, reuse: bool = False
+                     ) -> tuple[Program, ...]:
+    """Lower an optimised graph for several targets, given from slow to fast.
 
     All CPU targets share what the fastest of them wants: its passes, the layout of weights, and so
-    the groups, buffers and memory plan. Their programs differ in kernels only.
+    the groups, buffers and memory plan. Their programs differ in kernels only. A GPU takes its
+    weights from their memory as they have expanded them.
+
+    Args:
+        reuse: a run may overwrite what only the preparation of weights reads. Never where a GPU
+            reads weights, too.
     """
-    optimised, _ = run_pipeline(graph, observer)
     wanted = [TARGETS[t] for t in targets]
     fastest = next((t for t in reversed(wanted) if t.cpu), None)
-    return tuple(lower_optimised(optimised, t, fastest if fastest and t.cpu else t, observer)
+    reuse = reuse and all(t.cpu for t in wanted)
+    return tuple(lower_optimised(stored.graph if t.cpu else stored.rounded, t,
+                                 fastest if fastest and t.cpu else t, observer, reuse=reuse)
                  for t in wanted)
 
 
 def lower_optimised(graph: Graph, target: Target, lead: Target,
-                    observer: Observer | None = None) -> Program:
+                    observer: Observer | None = None, *, reuse: bool = False) -> Program:
     """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan."""
     graph, _ = run_pipeline(graph, observer if target is lead else None, passes=lead.passes)
     graph = with_unique_names(graph)
@@ -60,7 +73,7 @@ def lower_optimised(graph: Graph, target: Target, lead: Target,
     builder = _Builder(target, Storage(panels_of(groups, graph, lead), place(groups, graph)))
     for group in groups:
         builder.add(group)
-    return _assemble(graph, target, builder)
+    return _assemble(graph, target, builder, reuse=reuse)
 
 
 def with_unique_names(graph: Graph) -> Graph:
@@ -91,22 +104,6 @@ def _described(node: Node) -> str:
     same_line = [n for n in (node, *node.inputs) if n.where.line == node.where.line]
     scope = next((n.where.scope for n in same_line if n.where.scope), "")
     return scope or node.where.part_of or node.op
-
-
-@dataclass(frozen=True)
-class Step:
-    """A call, the node in whose memory it stores, and those whose memory it reads.
-
-    Attributes:
-        at_load: True where it depends on weights alone, and so runs once.
-        scratches: names and types of buffers that live during this call only.
-    """
-
-    call: Call
-    output: Node
-    reads: tuple[Node, ...]
-    at_load: bool
-    scratches: tuple[tuple[str, TensorType], ...] = ()
 
 
 @dataclass
@@ -163,6 +160,9 @@ def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> dict[Nod
         width = target.panel(weight.shape[-1])
         if width > 1:
             result[weight] = width
+            if weight.op in EXPANSIONS:  # what it is made of, in the same order
+                result.update((n, width) for n in weight.inputs if n.shape == weight.shape
+                              and len(graph.users[n]) == 1)
     return result
 
 
@@ -267,23 +267,18 @@ def _count(body: Sequence[Stmt]) -> Dim:
     return total
 
 
-def _assemble(graph: Graph, target: Target, builder: _Builder) -> Program:
-    constants = _used_constants(graph, builder)
-    buffers, weight_bytes = _fixed_buffers(constants, "weight", 0)
-    prepared = [s for s in builder.steps if s.at_load]
-    made, persistent = _fixed_buffers([s.output for s in prepared], "prepared", weight_bytes)
-    run = [s for s in builder.steps if not s.at_load]
-    lifetimes = [*_lifetimes(graph, run, builder.storage), *_scratch_lifetimes(prepared, run)]
-    offsets, memory = plan([lf for lf, _, _ in lifetimes], persistent)
-    planned = [Buffer(lf.name, type_, kind, offsets[lf.name]) for lf, type_, kind in lifetimes]
+def _assemble(graph: Graph, target: Target, builder: _Builder, *, reuse: bool) -> Program:
+    storage, steps = builder.storage, builder.steps
+    found = arrange(graph, steps, storage, reuse=reuse)
     return Program(
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),
-        tuple(Port(name, n.type, builder.storage.root(n).name) for name, n in graph.outputs),
-        graph.dim_names, (*buffers, *made, *planned),
-        {n.name: stored(n, builder.storage.panels) for n in constants},
-        tuple(builder.kernels.values()), tuple(s.call for s in run), weight_bytes, memory, graph,
-        tuple(s.call for s in prepared), persistent - weight_bytes)
+        tuple(Port(name, n.type, storage.root(n).name) for name, n in graph.outputs),
+        graph.dim_names, found.buffers,
+        {n.name: stored(n, storage.panels) for n in found.constants},
+        tuple(builder.kernels.values()), tuple(s.call for s in steps if not s.at_load),
+        found.weight_bytes, found.memory, graph, tuple(s.call for s in steps if s.at_load),
+        found.weight_offset, found.passing_bytes, found.load_bytes)
 
 
 def stored(node: Node, panels: Mapping[Node, int]) -> np.ndarray:
@@ -294,57 +289,3 @@ def stored(node: Node, panels: Mapping[Node, int]) -> np.ndarray:
     columns = value.shape[-1]
     split = value.reshape(-1, columns // width, width).swapaxes(0, 1)
     return np.ascontiguousarray(split).reshape(value.shape)
-
-
-def _used_constants(graph: Graph, builder: _Builder) -> list[Node]:
-    read = {n: None for step in builder.steps for n in step.reads}
-    read.update({builder.storage.root(n): None for _, n in graph.outputs})
-    return [n for n in read if n.is_constant]
-
-
-def _fixed_buffers(nodes: Sequence[Node], kind: BufferKind, start: int
-                   ) -> tuple[list[Buffer], int]:
-    buffers, position = [], start
-    for node in nodes:
-        size = nbytes(node.type)
-        assert isinstance(size, int), f"{node.name} depends on weights alone: its size is fixed"
-        buffers.append(Buffer(node.name, node.type, kind, position))
-        position += align(size)
-    return buffers, position
-
-
-def nbytes(type_: TensorType) -> Dim:
-    """The size of a tensor in memory, in bytes."""
-    return type_.size * ITEM_BYTES[type_.dtype]
-
-
-Living = tuple[Lifetime, TensorType, BufferKind]
-
-
-def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage
-               ) -> list[Living]:
-    last: dict[Node, int] = {}
-    for position, step in enumerate(run):
-        last.update(dict.fromkeys(step.reads, position))
-    outputs = {storage.root(n) for _, n in graph.outputs}
-    last.update(dict.fromkeys(outputs, len(run)))
-    result: list[Living] = [
-        (Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n.type, "input")
-        for n in graph.inputs]
-    first: dict[Node, int] = {}
-    for position, step in enumerate(run):
-        first.setdefault(step.output, position)
-        last[step.output] = max(last.get(step.output, 0), position)
-    for node, position in first.items():
-        result.append((Lifetime(node.name, nbytes(node.type), position, last[node]), node.type,
-                       "output" if node in outputs else "temp"))
-    return result
-
-
-def _scratch_lifetimes(prepared: Sequence[Step], run: Sequence[Step]) -> list[Living]:
-    """Scratch buffers live during their call; those used at load may lie anywhere."""
-    result: list[Living] = []
-    for position, step in [*((-2, s) for s in prepared), *enumerate(run)]:
-        result += [(Lifetime(name, nbytes(type_), position, position), type_, "temp")
-                   for name, type_ in step.scratches]
-    return result

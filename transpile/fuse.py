@@ -20,6 +20,7 @@ from transpile.lower.scalar import SCALARS
 from transpile.lower.stmt import Argument
 from transpile.lower.storage import ROW_MAJOR, is_alias
 from transpile.ops import registry
+from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import Form, Pointwise, Reduction, Routine
 
 GroupKind = Literal["map", "reduce", "rows", "routine"]
@@ -135,6 +136,8 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     """Whether `node`, all of whose users are members, may be computed inside the group."""
     users = graph.users[node]
     form = form_of(node)
+    if node.op in EXPANSIONS and any(u.op != "take" for u in users):
+        return False  # expanded once, at load; only a gather does better with the few it reads
     if isinstance(form, Routine):
         return form.epilogue and _joins_as_anchor(group, node, users)
     if any(u not in group.epilogue for u in users) and finishes_contraction(node, graph):

@@ -22,8 +22,8 @@ class Buffer:
     Attributes:
         name: unique in the program; from the user's names, not yet a JS name.
         type: dtype and shape of what lies there.
-        kind: weights come first in memory, at fixed offsets; after them what is prepared from
-            weights alone, once, when the module loads.
+        kind: what is prepared from weights alone, once, when the module loads, comes first in
+            memory; after it the weights. Both have fixed offsets.
         offset: in bytes, a multiple of 16; may depend on named dimensions.
     """
 
@@ -63,11 +63,14 @@ class Program:
     Attributes:
         target: name of the target that it was lowered for.
         weights: arrays by buffer name, in the layout that kernels read; buffers of kind "weight"
-            lie from offset 0 on, in this order.
+            lie from `weight_offset` on, in this order.
         dims: named dimensions, bound from the input shapes at each run.
         prepare: calls that run once at load and fill the "prepared" buffers.
         calls: the calls of a run.
-        prepared_bytes: size of the "prepared" buffers, which follow the weights in memory.
+        weight_offset: where the weights begin.
+        passing_bytes: of the weights at the end that only `prepare` reads: a run may overwrite
+            them.
+        load_bytes: memory that `prepare` needs.
         memory: bytes of all buffers together.
         graph: what was lowered, every node named; a call's label is its node's name.
     """
@@ -86,12 +89,14 @@ class Program:
     memory: Dim
     graph: Graph
     prepare: tuple[Call, ...] = ()
-    prepared_bytes: int = 0
+    weight_offset: int = 0
+    passing_bytes: int = 0
+    load_bytes: int = 0
 
     @property
     def persistent_bytes(self) -> int:
         """Bytes from offset 0 on that outlive a run: the weights, and what is made of them."""
-        return self.weight_bytes + self.prepared_bytes
+        return self.weight_offset + self.weight_bytes - self.passing_bytes
 
     def buffer(self, name: str) -> Buffer:
         return next(b for b in self.buffers if b.name == name)

@@ -161,7 +161,7 @@ class Context:
         views = views_needed(program, base64=bool(program.weights) and not is_literal(program))
         # A size such as `length - 4` is negative where the name is 1; the weights need room.
         smallest = max(evaluate(program.memory, dict.fromkeys(program.dims, 1)),
-                       program.persistent_bytes)
+                       program.persistent_bytes, program.load_bytes)
         return {"memory": self.js(program.memory), "memory_text": comment_text(str(program.memory)),
                 "memory_rows": [comment_text(r) for r in memory_table(program)],
                 "heap_views": ", ".join(f"{v}: new {ARRAYS[v]}(buffer)" for v in views),
@@ -178,7 +178,7 @@ class Context:
                          f"  // {comment_text(f'{name} {buffer.type}')}")
         size = 0 if is_literal(program) else program.weight_bytes
         return {"weight_lines": lines, "placeholder": PLACEHOLDER,
-                "weight_bytes": program.weight_bytes,
+                "weight_bytes": program.weight_bytes, "weight_offset": program.weight_offset,
                 "persistent_bytes": program.persistent_bytes, "base64_length": -(-size // 3) * 4}
 
     def binding(self) -> dict[str, Any]:

@@ -26,12 +26,13 @@ def is_literal(program: Program) -> bool:
 
 
 def weight_bytes(program: Program) -> bytes:
-    """All weights as they lie in memory, little endian, from offset 0 on."""
+    """All weights as they lie in memory, little endian, from the first one on."""
     memory = bytearray(program.weight_bytes)
     for name, array in program.weights.items():
         offset: Dim = program.buffer(name).offset
         if not isinstance(offset, int):
             raise InternalError(f"the offset {offset} of the weight {name} is not a number")
+        offset -= program.weight_offset
         data = np.ascontiguousarray(array)
         little = data.astype(data.dtype.newbyteorder("<")).tobytes()
         memory[offset:offset + len(little)] = little

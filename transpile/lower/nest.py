@@ -187,8 +187,10 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument,
                 tuple(values.args.values()))
     panels = values.storage.panels
     width = next((panels[n] for n in values.args if n in panels), 0)
-    if width and anchor is not None:
+    if width and (anchor is not None or output in panels):
         nest = split_last_axis(nest, width)
+        if anchor is None:  # panel by panel, as memory lies
+            nest = replace(nest, axes=tuple(sorted(nest.axes, key=lambda a: a.name != "panel")))
     nest = nest if reds or combine.startswith("arg") else without_reduction(nest)
     return flatten(nest, whole_texels=whole_texels)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpile.ir.graph import Graph, Node
+from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
 
 LEAST_CHANNELS = 4
@@ -51,7 +52,8 @@ def _suits(node: Node) -> bool:
     image, weight = node.inputs
     attrs = node.attrs
     fixed = all(isinstance(d, int) for d in node.shape[1:])
-    return (fixed and weight.is_constant and node.dtype == "float32" and node.type.rank == 4
+    stored = weight.is_constant or weight.op in EXPANSIONS
+    return (fixed and stored and node.dtype == "float32" and node.type.rank == 4
             and weight.shape[:2] == (3, 3) and image.shape[3] >= LEAST_CHANNELS
             and attrs["stride"] == (1, 1) and attrs["dilation"] == (1, 1)
             and attrs["groups"] == 1)
