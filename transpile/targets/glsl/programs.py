@@ -191,12 +191,16 @@ def _cpu_call(one: _Pass, textures: _Textures, placed: Placed, where: str) -> Cp
         if node not in starts:
             starts[node] = words
             words = words + ceildiv(node.type.size, 4) * 4
+    scratch = []
+    for arg in one.kernel.args[len(one.reads) + 1:]:
+        scratch.append(words)
+        words = words + ceildiv(arg.size, 4) * 4
     place = {n: at * 4 if n.dtype in ("uint8", "bool") else at for n, at in starts.items()}
     stored = [n for n in starts if n.is_constant or n.op == "input"]
     reads = [(textures.of[n], place[n]) for n in dict.fromkeys(one.reads) if n not in stored]
     copies = [(Placed(n.name, n.type, -1, layout_of(n.type)), place[n]) for n in stored]
     return CpuCall(one.kernel, tuple(reads), tuple(copies), (placed, place[one.output]),
-                   tuple(place[n] for n in (*one.reads, one.output)), words, one.output.name,
+                   (*(place[n] for n in (*one.reads, one.output)), *scratch), words, one.output.name,
                    one.formula, where)
 
 
