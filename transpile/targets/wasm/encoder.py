@@ -135,8 +135,8 @@ def encode_module(functions: Sequence[Function], exports: Mapping[str, int] | No
 def disassemble(function: Function) -> str:
     """The function as text, one instruction per line, blocks indented."""
     level = 1
-    lines = [f"func {function.name} (params {function.params})"
-              f" (locals {' '.join(function.locals)})"]
+    locals_ = " ".join(function.locals)
+    lines = [f"func {function.name} (params {function.params}) (locals {locals_})"]
     for name, *rest in function.code:
         level -= name in ("end", "else")
         lines.append("  " * level + " ".join([name, *map(str, rest)]))

@@ -43,7 +43,6 @@ def _caller(name: str, program: Program, calls: Sequence[Call], numbers: dict[st
     for call in calls:
         for arg in call.args:
             printer.index(program.buffer(arg).offset)
-        for needed in kernels[call.kernel].dims:
-            code.append(("local.get", printer.numbers["dim", needed]))
+        code += [("local.get", printer.numbers["dim", d]) for d in kernels[call.kernel].dims]
         code.append(("call", numbers[call.kernel]))
     return Function(name, len(dims), tuple(printer.types), tuple(code))
