@@ -10,7 +10,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STEP  = @printf '\033[1m%s\033[0m\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test test-slow lint fix type ci wheel docs train clean distclean
+.PHONY: help demo examples bench test test-slow lint fix type ci wheel docs train clean distclean
 
 help: ## this list
 	@printf 'make <target>, in a virtual environment of its own ($(VENV), from $(PYTHON)):\n\n'
@@ -47,6 +47,14 @@ demo: $(VENV)/.installed ## compile the handwritten digits example to a page and
 
 examples: $(VENV)/.installed ## build the page of every example into build/
 	@$(BIN)/python tools/build_examples.py $(BUILD)
+
+$(VENV)/.bench: $(VENV)/.installed benchmarks/requirements.txt
+	$(STEP) 'Installing what the benchmarks need'
+	@$(PIP) install -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(VENV)/.bench ## speed, size, start-up and memory beside other runtimes (npm, Chromium)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 test: $(VENV)/.test ## all tests but the slow ones
 	@$(BIN)/python -m pytest $(PYTEST) -m 'not slow'

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 FLAGS = ("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -23,8 +23,8 @@ SETTLE = 800
 class Handler(SimpleHTTPRequestHandler):
     """Files of the folder, never from a cache."""
 
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript",
-                      ".wasm": "application/wasm"}
+    extensions_map: ClassVar = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript",
+                                ".wasm": "application/wasm"}
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")

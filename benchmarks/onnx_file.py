@@ -121,8 +121,8 @@ def _lstm(w: Writer, layer: Layer, x: str) -> Any:
 
 WRITERS: dict[str, Any] = {
     "dense": _dense, "conv": _conv, "max_pool": _max_pool, "encoder": _encoder, "lstm": _lstm,
-    "mean": lambda w, layer, x: w.op("Flatten", w.op("GlobalAveragePool", x), axis=1),
-    "flatten": lambda w, layer, x: w.op("Flatten", x, axis=1),
-    "softmax": lambda w, layer, x: w.op("Softmax", x, axis=-1),
+    "mean": lambda w, _, x: w.op("Flatten", w.op("GlobalAveragePool", x), axis=1),
+    "flatten": lambda w, _, x: w.op("Flatten", x, axis=1),
+    "softmax": lambda w, _, x: w.op("Softmax", x, axis=-1),
     "add": lambda w, layer, x, y: w.act(w.op("Add", x, y), layer.attrs["act"]),
 }

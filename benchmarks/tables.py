@@ -36,8 +36,8 @@ def verdict(value: float | None, goal: float | None, unit: str = "x", up: bool =
 def times_table(results: Results) -> Table:
     """Milliseconds per call."""
     names = [*OURS, *PEERS, *SLOW, NATIVE]
-    table = Table("model", *map(heading, names), title="Latency under Node, one thread: ms a call, median",
-                  title_justify="left")
+    table = Table("model", *map(heading, names), title_justify="left",
+                  title="Latency under Node, one thread: ms a call, median")
     for model, result in results.items():
         found = result["latency"]["runtimes"]
         table.add_row(model, *(f"{found[n]['median']:.3g}" if n in found else "" for n in names))

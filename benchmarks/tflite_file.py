@@ -134,7 +134,7 @@ def _encoder(w: Writer, layer: Layer, x3: Value) -> Value:
         return w.transpose(y, (1, 0, 2))
 
     scores = w.binary("MUL", w.matmul(split("q"), split("k"), True), np.float32(depth ** -0.5))
-    mixed = w.transpose(w.matmul(_softmax(w, layer, scores), split("v")), (1, 0, 2))
+    mixed = w.transpose(w.matmul(_softmax(w, scores), split("v")), (1, 0, 2))
     joined = w.dense(w.reshape(mixed, (time, size)), a["wo"], a["bo"])
     y = w.norm(w.binary("ADD", x, joined), a["g1"], a["b1"], layer.attrs["eps"])
     hidden = w.unary("GELU", w.dense(y, a["w1"], a["c1"]), "GeluOptions")
@@ -160,14 +160,14 @@ def _lstm(w: Writer, layer: Layer, x: Value) -> Value:
     return h
 
 
-def _softmax(w: Writer, layer: Layer, x: Value) -> Value:
+def _softmax(w: Writer, x: Value) -> Value:
     return w.one("SOFTMAX", [x], x.shape, "SoftmaxOptions", Beta=1.0)
 
 
 WRITERS: dict[str, Any] = {
     "dense": _dense, "conv": _conv, "max_pool": _max_pool, "encoder": _encoder, "lstm": _lstm,
-    "mean": lambda w, layer, x: w.mean(x, (1, 2), False),
-    "flatten": lambda w, layer, x: w.reshape(x, (x.shape[0], int(np.prod(x.shape[1:])))),
-    "softmax": _softmax,
+    "mean": lambda w, _, x: w.mean(x, (1, 2), False),
+    "flatten": lambda w, _, x: w.reshape(x, (x.shape[0], int(np.prod(x.shape[1:])))),
+    "softmax": lambda w, _, x: _softmax(w, x),
     "add": lambda w, layer, x, y: w.binary("ADD", x, y, layer.attrs["act"]),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,8 @@ from transpile.cli.options import array_files, debug_option, node_option
 from transpile.report import count, size
 
 if TYPE_CHECKING:
-    from transpile.program import Program
+    from transpile.bench import Bench, TargetTime
+    from transpile.module import Module
 
 
 @click.command("bench")
@@ -23,26 +23,70 @@ if TYPE_CHECKING:
 @click.argument("source", required=False)
 @click.option("--input", "inputs", multiple=True, callback=array_files,
               metavar="NAME=FILE.npy | FILE.npz", help="Default: random, named dims 1.")
-@click.option("--target", default="auto", show_default=True, help="One that the module has.")
+@click.option("--target", default="all", show_default=True,
+              help="js, wasm, or all of these that the module has.")
 @click.option("--seconds", type=click.FloatRange(0.0, 600.0), default=1.0, show_default=True)
+@click.option("--kernels", "rows", type=click.IntRange(0), default=20, show_default=True,
+              help="The slowest so many are shown.")
+@click.option("--history", is_flag=False, flag_value="", metavar="FILE",
+              help="Compare with earlier runs kept in FILE, and add this one. Without FILE: "
+                   "OUT.bench.json beside OUT.js.")
 @node_option
 @debug_option
 def command(out: str, source: str | None, inputs: dict[str, Any], target: str, seconds: float,
-            node: str | None) -> None:
-    """Measure the built module OUT.js under Node; SOURCE adds FLOPs and bytes per kernel."""
+            rows: int, history: str | None, node: str | None) -> None:
+    """Measure the built module OUT.js under Node; SOURCE adds its kernels."""
     from rich.console import Console
 
+    from transpile import bench
     from transpile.module import read_module
-    from transpile.verify.node import NodeHost
+    from transpile.verify.node import NodeHost, find_node
     text, kind = read_module(Path(out))
-    program = _program(source, text) if source else None
-    with NodeHost(node, timeout=60.0 + 20 * seconds) as host:
-        about = host.describe(text, target, kind)
-        inputs = inputs or random_arrays(about["inputs"])
-        result = host.bench(text, inputs, target, kind, milliseconds=1000 * seconds)
+    targets = _targets(text, target)
     console = Console()
-    console.print(_latency_table(about["target"], result, len(text)))
-    console.print(_kernel_table(kernel_times(result["profile"], text), program, inputs))
+    with NodeHost(node) as host:
+        inputs = inputs or random_arrays(host.describe(text, targets[0], kind)["inputs"])
+    module = _compiled(source, text, targets, console) if source else None
+    result = bench.measure(text, kind, inputs, targets, find_node(node), seconds,
+                           module.debug_source if module else "",
+                           module.programs if module else ())
+    path = None if history is None else Path(history or Path(out).with_suffix(".bench.json"))
+    earlier = bench.read_history(path) if path else []
+    console.print(_latency_table(result, len(text), earlier))
+    for one in result.targets if rows and source else ():
+        console.print(_kernel_table(one, result.peak, rows))
+    if path:
+        bench.append_history(path, result, _header(text, "content"))
+
+
+def _header(text: str, key: str) -> str:
+    """A line of the comment that a module starts with."""
+    found = re.search(rf"^// {key}\s+(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _targets(text: str, wanted: str) -> tuple[str, ...]:
+    from transpile.bench import TARGETS
+    from transpile.errors import UnsupportedError
+    built = [t for t in TARGETS if t in _header(text, "targets").split(", ")]
+    if wanted != "all" and wanted not in built:
+        raise UnsupportedError(f"the module cannot be timed with the target {wanted}",
+                               fix=f"use {' or '.join(built)}")
+    return tuple(built) if wanted == "all" else (wanted,)
+
+
+def _compiled(source: str, text: str, targets: tuple[str, ...], console: Any) -> Module:
+    """The model as it is now, with a word if the module was built from another state of it."""
+    from transpile.api import compile as compile_model
+    from transpile.sources import resolve
+    built = tuple(_header(text, "targets").split(", "))
+    with console.status("compiling"):
+        module = compile_model(resolve(source), targets=targets)
+        same = built == targets and module.content_hash in text
+    if built == targets and not same:
+        console.print(f"kernels are those of {source} as it is now, which is not what the module "
+                      "was built from, or was built with other options", style="yellow")
+    return module
 
 
 def random_arrays(ports: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
@@ -56,64 +100,40 @@ def random_arrays(ports: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
     return result
 
 
-def kernel_times(profile: Mapping[str, float], text: str) -> dict[str, float]:
-    """Milliseconds per run of the functions that the module's `compute` calls, by name."""
-    body = re.search(r"function compute\([^)]*\)\s*\{(.*?)\n?\}", text, re.DOTALL)
-    called = dict.fromkeys(re.findall(r"([\w$]+)\(heap\b", body[1])) if body else {}
-    times = dict.fromkeys(called, 0.0)
-    for place, milliseconds in profile.items():
-        name = place.rpartition(":")[0]
-        if name in times:
-            times[name] += milliseconds
-    return times
-
-
-def _program(source: str, text: str) -> Program:
-    from transpile.api import compile as compile_model
-    from transpile.errors import SourceError
-    from transpile.sources import resolve
-    program = compile_model(resolve(source)).programs[0]
-    if len({call.kernel for call in program.calls}) != len(kernel_times({}, text)):
-        raise SourceError(f"the module was not built from {source} as it is now",
-                          fix="build it again")
-    return program
-
-
-def _latency_table(target: str, result: Mapping[str, Any], file_bytes: int) -> Any:
+def _latency_table(result: Bench, file_bytes: int, earlier: list[dict[str, Any]]) -> Any:
     from rich.table import Table
-    times = sorted(result["times"])
-    table = Table("target", "median ms", "fastest ms", "95 % ms", "runs", "load ms", "file")
-    table.add_row(target, f"{statistics.median(times):.3f}", f"{times[0]:.3f}",
-                  f"{times[int(0.95 * (len(times) - 1))]:.3f}", str(len(times)),
-                  f"{result['loadTime']:.2f}", size(file_bytes))
+    table = Table("target", "median ms", "fastest ms", "95 % ms", "runs", "load ms",
+                  *(["last time", "best time"] if earlier else []), title_justify="left",
+                  title=f"{size(file_bytes)} file; SIMD peak here {result.peak:.1f} GFLOP/s")
+    for one in result.targets:
+        times = sorted(one.times)
+        table.add_row(one.target, f"{one.median:.3f}", f"{times[0]:.3f}",
+                      f"{times[int(0.95 * (len(times) - 1))]:.3f}", str(len(times)),
+                      f"{one.load:.2f}", *_compared(one, earlier))
     return table
 
 
-def _kernel_table(times: Mapping[str, float], program: Program | None,
-                  inputs: Mapping[str, np.ndarray]) -> Any:
+def _compared(one: TargetTime, earlier: list[dict[str, Any]]) -> list[str]:
+    """The last and the best median of earlier runs, and how much faster this one is."""
+    medians = [run["targets"][one.target]["median"] for run in earlier
+               if one.target in run["targets"]]
+    if not medians:
+        return [""] * 2 if earlier else []
+    return [f"{past:.3f} ({past / one.median:.2f}x)" for past in (medians[-1], min(medians))]
+
+
+def _kernel_table(one: TargetTime, peak: float, rows: int) -> Any:
     from rich.table import Table
-    work = dict(zip(times, _work(program, inputs), strict=True)) if program else {}
-    total = sum(times.values()) or 1.0
-    table = Table("kernel", "ms a run", "share", "FLOP", "GFLOP/s", "bytes")
-    for name, milliseconds in sorted(times.items(), key=lambda item: -item[1]):
-        flops, nbytes = work.get(name, (0, 0))
-        rate = f"{flops / milliseconds / 1e6:.2f}" if flops and milliseconds else ""
-        table.add_row(name, f"{milliseconds:.4f}", f"{100 * milliseconds / total:.0f} %",
-                      count(flops) if work else "", rate, size(nbytes) if work else "")
+    total = sum(k.milliseconds for k in one.kernels) or 1.0
+    hidden = len(one.kernels) - rows
+    table = Table("kernel", "calls", "ms a run", "share", "FLOP", "GFLOP/s", "of peak", "bytes",
+                  title=f"{one.target}: kernels, the fastest of {len(one.times)} runs",
+                  caption=f"and {hidden} faster ones" if hidden > 0 else None,
+                  title_justify="left", caption_justify="left")
+    for kernel in one.kernels[:rows]:
+        rate = kernel.gflops
+        table.add_row(kernel.name, str(kernel.calls), f"{kernel.milliseconds:.4f}",
+                      f"{100 * kernel.milliseconds / total:.0f} %", count(kernel.flops),
+                      f"{rate:.2f}" if kernel.flops else "",
+                      f"{100 * rate / peak:.0f} %" if kernel.flops else "", size(kernel.bytes))
     return table
-
-
-def _work(program: Program, inputs: Mapping[str, np.ndarray]) -> list[tuple[int, int]]:
-    """FLOPs and bytes read and written per run, for each kernel in the order of first calls."""
-    from transpile.ir.dims import evaluate
-    from transpile.ir.interpret import bind_dims
-    dims = bind_dims(program.graph, inputs)
-    kernels = {k.name: k for k in program.kernels}
-    result: dict[str, tuple[int, int]] = {}
-    for call in program.calls:
-        flops, nbytes = result.get(call.kernel, (0, 0))
-        for arg in call.args:
-            type_ = program.buffer(arg).type
-            nbytes += evaluate(type_.size, dims) * np.dtype(type_.dtype).itemsize
-        result[call.kernel] = flops + evaluate(kernels[call.kernel].flops, dims), nbytes
-    return list(result.values())
