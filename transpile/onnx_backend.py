@@ -27,7 +27,7 @@ from transpile.verify.node import shared_host
 TARGETS = ("js",)
 
 
-class Rep(BackendRep):
+class Rep(BackendRep):  # type: ignore[misc]
     """A model, and the modules built from it so far.
 
     Args:
@@ -109,7 +109,7 @@ def _plain(name: str, array: np.ndarray) -> np.ndarray:
         raise UnsupportedError(error.what, why=error.why) from None
 
 
-class TranspileBackend(Backend):
+class TranspileBackend(Backend):  # type: ignore[misc]
     """`onnx.backend.base.Backend` over the emitted modules."""
 
     @classmethod

@@ -98,7 +98,7 @@ def load(path: str | os.PathLike[str]) -> OnnxModel:
 
 def parse(data: bytes, what: str = "the model") -> Any:
     """The message in `data`; SourceError if there is none."""
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     proto = onnx_package().ModelProto()
     try:
         proto.ParseFromString(data)

@@ -10,8 +10,8 @@ import numpy as np
 
 from transpile.errors import SourceError, TranspileError, UnsupportedError
 from transpile.frontends import source
-from transpile.frontends.onnx_ops import FOLDS, REFUSED, find
 from transpile.frontends.onnx_elements import default_elem, narrowed, result_elem
+from transpile.frontends.onnx_ops import FOLDS, REFUSED, find
 from transpile.frontends.onnx_protos import (
     attribute_values,
     function_body,

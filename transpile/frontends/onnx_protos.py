@@ -79,7 +79,7 @@ def attribute_values(node: Any) -> dict[str, Any]:
 
 def attribute_value(attribute: Any) -> Any:
     """One attribute's value."""
-    from onnx import AttributeProto as A  # noqa: N817
+    from onnx import AttributeProto as A
     kind = attribute.type
     if kind == A.STRING:
         return attribute.s.decode("utf-8", "replace")

@@ -62,6 +62,15 @@ class Known:
 Value = Union[Tracer, Known, "list[Any]", None]
 
 
+Tensor = Any
+"""A tracer, as builders see it: NumPy's own annotations know arrays only."""
+
+
+def f32(value: float) -> Any:
+    """A float32 number, which takes no part in the promotion of dtypes."""
+    return np.float32(value)
+
+
 def saturated(array: np.ndarray) -> np.ndarray:
     """The extremes of int64, which stand for "no limit", as those of int32."""
     if array.dtype not in (np.int64, np.uint64):
@@ -133,17 +142,17 @@ class Site:
         """True if somebody reads that result."""
         return index < len(self.outputs) and bool(self.outputs[index])
 
-    def __getitem__(self, index: int) -> Tracer:
+    def __getitem__(self, index: int) -> Tensor:
         """A required operand."""
         if not self.has(index):
             raise SourceError(f"{self.op} lacks its operand {index + 1}", where=self.label)
         return as_tracer(self.inputs[index], self)
 
-    def get(self, index: int) -> Tracer | None:
+    def get(self, index: int) -> Tensor | None:
         """An optional operand."""
         return self[index] if self.has(index) else None
 
-    def all(self) -> list[Tracer]:
+    def all(self) -> list[Tensor]:
         return [self[i] for i in range(len(self.inputs))]
 
     def attr(self, name: str, default: Any = None) -> Any:

@@ -1,6 +1,6 @@
 """Scatters: a copy of a tensor with slices of it replaced, or combined with, by index."""
 
-# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
+
 from __future__ import annotations
 
 from typing import Any
@@ -39,7 +39,7 @@ def scatter_nd(x: np.ndarray, indices: np.ndarray, updates: np.ndarray,
                reduction: str = "none") -> np.ndarray:
     """A copy with the slices at tuples of indices set to, or combined with, updates."""
     columns = tuple(wrapped(indices[..., k], x.shape[k]) for k in range(indices.shape[-1]))
-    result = x.copy()
+    result: np.ndarray = x.copy()
     ufunc = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
     if reduction in ufunc:
         ufunc[reduction].at(result, columns, updates)
@@ -62,7 +62,7 @@ def _build(context: Any, x: Accessor, indices: Accessor, updates: Accessor, *,
     index = [axis(a.name, a.extent) for a in moved]
     body: list[Any] = []
     target: list[Dim] = []
-    for k in range(int(indices.type.shape[-1])):  # type: ignore[arg-type]
+    for k in range(int(indices.type.shape[-1])):
         size = x.type.shape[k]
         body.append(Let(f"at{k}", cast(indices(*index[:split], k), "int32")))
         local = Local(f"at{k}", "int32")

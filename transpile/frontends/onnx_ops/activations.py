@@ -7,15 +7,11 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply
+from transpile.frontends.onnx_values import Site, Tensor, f32
+from transpile.frontends.tracer import apply
 from transpile.ir.dims import product
 
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
-
-
-def f32(value: float) -> np.float32:
-    return np.float32(value)
 
 
 onnx_op("Relu")(lambda n: apply("relu", n[0]) if n[0].dtype.kind == "f" else np.maximum(n[0], 0))
@@ -79,7 +75,7 @@ def hard_sigmoid(n: Site) -> Any:
     return np.clip(y, f32(0), f32(1))
 
 
-def flattened(n: Site, x: Tracer, function: Any) -> Tracer:
+def flattened(n: Site, x: Tensor, function: Any) -> Tensor:
     """Before opset 13 softmax and its kin work on all axes from `axis` (1) on together."""
     if n.version >= 13:
         return function(x, int(n.attr("axis", -1)) % x.ndim)
@@ -100,7 +96,7 @@ def log_softmax(n: Site) -> Any:
 
 @onnx_op("Hardmax")
 def hardmax(n: Site) -> Any:
-    def one_hot(x: Tracer, axis: int) -> Tracer:
+    def one_hot(x: Tensor, axis: int) -> Tensor:
         best = apply("argmax", x, axis=axis, keepdims=True)
         places = apply("iota", shape=x.shape, axis=axis, dtype="int32")
         return (places == best).astype(np.float32)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply
 
 
 @onnx_op("Attention", since=23)
@@ -44,11 +44,11 @@ def _unusual(n: Site) -> bool:
     return more or limited or short or n[0].ndim not in (3, 4)
 
 
-def _split(x: Tracer, heads: int) -> Any:
+def _split(x: Tensor, heads: int) -> Any:
     """`[B, L, heads*D]` as `[B, heads, L, D]`."""
     return np.swapaxes(x.reshape((*x.shape[:2], heads, x.shape[2] // heads)), 1, 2)
 
 
-def _joined(x: Tracer) -> Any:
+def _joined(x: Tensor) -> Any:
     x = np.swapaxes(x, 1, 2)
     return x.reshape((*x.shape[:2], x.shape[2] * x.shape[3]))

@@ -8,8 +8,7 @@ import numpy as np
 
 from transpile.errors import TranspileError
 from transpile.frontends.onnx_ops import onnx_op
-from transpile.frontends.onnx_values import Known, Site, Value, as_tracer
-from transpile.frontends.tracer import Tracer
+from transpile.frontends.onnx_values import Known, Site, Tensor, Value, as_tracer
 
 MAX_TRIPS = 4096
 """Loops are written out up to this many times."""
@@ -67,7 +66,8 @@ def _stacked(n: Site, body: Any, count: int, rows: list[list[Value]]) -> list[Va
     wanted = len(body.output) - 1 - count
     if not rows:
         return [_empty(body.output[1 + count + k]) for k in range(wanted)]
-    return [np.stack([as_tracer(row[k], n) for row in rows]) for k in range(wanted)]
+    stack: Any = np.stack
+    return [stack([as_tracer(row[k], n) for row in rows]) for k in range(wanted)]
 
 
 def _empty(info: Any) -> Known:
@@ -105,14 +105,14 @@ def scan(n: Site) -> Any:
                          n.attr("scan_output_directions", ()), n.attr("scan_output_axes", ())))
 
 
-def scanned(n: Site, body: Any, state: list[Tracer], xs: list[Tracer], turned: Any, axes: Any,
-            out_turned: Any, out_axes: Any) -> list[Tracer]:
+def scanned(n: Site, body: Any, state: list[Tensor], xs: list[Tensor], turned: Any, axes: Any,
+            out_turned: Any, out_axes: Any) -> list[Tensor]:
     """A scan written out: the final states, then the stacked results of each step."""
     xs = [np.moveaxis(x, a, 0) for x, a in zip(xs, axes, strict=True)]
     count = xs[0].shape[0]
     if not isinstance(count, int) or count > MAX_TRIPS:
         raise n.refuse(f"{count} steps", f"the number must be fixed and at most {MAX_TRIPS}")
-    rows: list[list[Tracer]] = []
+    rows: list[list[Tensor]] = []
     width = len(state)
     for t in range(count):
         step = [x[count - 1 - t if back else t] for x, back in zip(xs, turned, strict=True)]

@@ -10,8 +10,8 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_protos import inner_dtype
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply, cast
 
 UNARY: dict[str, Callable[[Any], Any]] = {
     "Abs": np.abs, "Neg": np.negative, "Sqrt": np.sqrt, "Exp": np.exp, "Log": np.log,
@@ -29,7 +29,7 @@ VARIADIC: dict[str, Callable[[Any, Any], Any]] = {
     "Max": np.maximum, "Min": np.minimum, "Sum": np.add}
 
 
-def aligned(n: Site, a: Tracer, b: Tracer) -> Tracer:
+def aligned(n: Site, a: Tensor, b: Tensor) -> Tensor:
     """The second operand, broadcast as opsets before 7 say: from `axis` on."""
     if n.version >= 7 or not n.attr("broadcast", 0) or b.ndim == 0:
         return b
@@ -69,7 +69,7 @@ def reciprocal(n: Site) -> Any:
     return np.float32(1) / n[0]
 
 
-def truncated_quotient(a: Tracer, b: Tracer) -> Any:
+def truncated_quotient(a: Tensor, b: Tensor) -> Any:
     """Division of integers as C has it: the quotient rounds towards zero."""
     return (a - apply("fmod", a, b)) // b
 

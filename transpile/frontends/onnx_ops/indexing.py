@@ -8,8 +8,8 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op, refuse
 from transpile.frontends.onnx_ops.shapes import axis_attr
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply, cast
 
 refuse("the shape of its result depends on values", "NonZero", "Unique", "NonMaxSuppression")
 refuse("it draws random numbers", "RandomUniform", "RandomNormal", "RandomUniformLike",
@@ -41,7 +41,7 @@ def gather_nd(n: Site) -> Any:
     return apply("gather_nd", x, with_positions(index, batch))
 
 
-def with_positions(index: Tracer, count: int) -> Tracer:
+def with_positions(index: Tensor, count: int) -> Tensor:
     """Tuples of indices, each with its own place along the first `count` axes put before it."""
     if not count:
         return index
@@ -56,7 +56,7 @@ def one_hot(n: Site) -> Any:
     depth = n.sizes(1, "the depth")[0]
     axis = int(n.attr("axis", -1))
     axis = axis + index.ndim + 1 if axis < 0 else axis
-    ids = cast(index, "int32")
+    ids: Tensor = cast(index, "int32")
     ids = np.where(ids < 0, ids + depth, ids)
     shape = (*index.shape[:axis], depth, *index.shape[axis:])
     places = apply("iota", shape=shape, axis=axis, dtype="int32")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply
 from transpile.ir.dims import Dim
 
 Pairs = tuple[tuple[int, int], ...]
@@ -29,7 +29,7 @@ def gemm(n: Site) -> Any:
     return y if c is None else y + scaled(c, n.attr("beta", 1.0))
 
 
-def scaled(x: Tracer, factor: float) -> Tracer:
+def scaled(x: Tensor, factor: float) -> Tensor:
     """`x * factor`, nothing where it is 1."""
     if factor == 1:
         return x
@@ -51,7 +51,7 @@ def static_sizes(n: Site, sizes: Sequence[Dim], why: str) -> tuple[int, ...]:
     if not all(isinstance(s, int) for s in sizes):
         raise n.refuse(f"{why} needs fixed sizes, and they are {list(sizes)}",
                        "fix them with --input NAME=DTYPE[SIZES]")
-    return tuple(int(s) for s in sizes)  # type: ignore[arg-type]
+    return tuple(int(s) for s in sizes)
 
 
 def pad_pairs(n: Site, sizes: Sequence[Dim], kernel: Sequence[int], stride: Sequence[int],
@@ -78,7 +78,7 @@ def split_pads(totals: Sequence[int], mode: str) -> Pairs:
     return tuple(p if mode == "SAME_UPPER" else p[::-1] for p in small)
 
 
-def kernel_of(weight: Tracer, n: Site) -> tuple[int, ...]:
+def kernel_of(weight: Tensor, n: Site) -> tuple[int, ...]:
     return static_sizes(n, weight.shape[2:], "the kernel")
 
 
@@ -88,7 +88,7 @@ def conv(n: Site) -> Any:
     return convolved(n, x, weight, n.get(2))
 
 
-def convolved(n: Site, x: Tracer, weight: Tracer, bias: Tracer | None) -> Tracer:
+def convolved(n: Site, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """A convolution with the attributes of a node."""
     kernel = kernel_of(weight, n)
     rank = len(kernel)

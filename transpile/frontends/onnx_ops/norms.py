@@ -8,12 +8,12 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.pools import lp_norm
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply
 from transpile.ops.window import channels_first, channels_last
 
 
-def per_channel(x: Tracer, rank: int) -> Tracer:
+def per_channel(x: Tensor, rank: int) -> Tensor:
     """`[C]` so that it broadcasts along axis 1 of a tensor of that rank."""
     return x.reshape((-1,) + (1,) * max(rank - 2, 0))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import Pairs, pad_pairs, spatial_ints, static_sizes
-from transpile.frontends.onnx_values import Site
+from transpile.frontends.onnx_values import Site, Tensor
 from transpile.frontends.tracer import Tracer, apply
 from transpile.ir.dims import Dim
 from transpile.ops.window import channels_first, channels_last, pad_spatial
@@ -19,7 +19,7 @@ from transpile.ops.window import channels_first, channels_last, pad_spatial
 class Window:
     """The window attributes of a pool, and how it reaches over an image's edges."""
 
-    def __init__(self, n: Site, x: Tracer) -> None:
+    def __init__(self, n: Site, x: Tensor) -> None:
         self.kernel = tuple(int(k) for k in n.required("kernel_shape"))
         rank = len(self.kernel)
         self.stride = spatial_ints(n, "strides", rank)
@@ -40,15 +40,15 @@ class Window:
             count -= 1
         return max((count - 1) * stride + reach - size - low - high, 0)
 
-    def padded(self, image: Tracer, value: float, edge: float | None = None) -> Tracer:
+    def padded(self, image: Tensor, value: float, edge: float | None = None) -> Tensor:
         """`[N, *S, C]` with padding of `value`, and what ceil_mode adds of `edge`."""
         image = pad_spatial(image, self.pairs, value)
         return pad_spatial(image, self.extras, value if edge is None else edge)
 
-    def slide(self, op: str, image: Tracer) -> Tracer:
+    def slide(self, op: str, image: Tensor) -> Tensor:
         return apply(op, image, window=self.kernel, stride=self.stride, dilation=self.dilation)
 
-    def total(self, image: Tracer) -> Tracer:
+    def total(self, image: Tensor) -> Tensor:
         return self.slide("window_sum", self.padded(image, 0.0))
 
 
@@ -76,7 +76,7 @@ def max_pool(n: Site) -> Any:
     return (best, max_indices(n, x, window)) if n.wants(1) else best
 
 
-def max_indices(n: Site, x: Tracer, window: Window) -> Tracer:
+def max_indices(n: Site, x: Tensor, window: Window) -> Tensor:
     """The position of each window's first maximum in the flattened input."""
     sizes = static_sizes(n, x.shape, "Indices")
     numbers = np.arange(np.prod(sizes), dtype=np.int32).reshape(sizes)
@@ -101,7 +101,7 @@ def _constant(array: np.ndarray) -> Any:
     return constant(array)
 
 
-def taps(image: Tracer, window: Window) -> list[Tracer]:
+def taps(image: Tensor, window: Window) -> list[Tensor]:
     """`[N, *S, C]` as each position in the window meets it."""
     counts: list[Dim] = [
         (size - d * (k - 1) - 1) // s + 1 for size, k, s, d in
@@ -125,7 +125,7 @@ def _global(function: Callable[..., Any]) -> Callable[[Site], Any]:
     return lambda n: function(n[0], tuple(range(2, n[0].ndim)))
 
 
-def lp_norm(x: Tracer, p: float, axes: Sequence[int]) -> Any:
+def lp_norm(x: Tensor, p: float, axes: Sequence[int]) -> Any:
     """The p-norm over axes, which stay with size 1."""
     if p == 2:
         return np.sqrt(np.sum(x * x, axis=tuple(axes), keepdims=True))

@@ -9,14 +9,14 @@ import numpy as np
 from transpile.frontends import onnx_protos as protos
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import convolved
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, cast
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import cast
 
 RANGES = {protos.UINT8: (0, 255), protos.INT8: (-128, 127), protos.UINT16: (0, 65535),
           protos.INT16: (-32768, 32767)}
 
 
-def along(n: Site, value: Tracer, x: Tracer) -> Any:
+def along(n: Site, value: Tensor, x: Tensor) -> Any:
     """A scale or zero point for each slice along `axis`, or for each block of it."""
     if value.ndim == 0 or value.shape == (1,):
         return value.reshape(())
@@ -27,7 +27,7 @@ def along(n: Site, value: Tracer, x: Tracer) -> Any:
     return wide[tuple(slice(0, d) for d in x.shape)]
 
 
-def quantised(n: Site, real: Any, zero: Any, elem: int) -> Tracer:
+def quantised(n: Site, real: Any, zero: Any, elem: int) -> Tensor:
     """Rounded half to even, moved by the zero point, and cut to the range of the type."""
     if elem not in RANGES:
         raise n.refuse(f"the quantised type {protos.elem_name(elem)} is not supported")
@@ -58,7 +58,7 @@ def dequantize(n: Site) -> Any:
     return centred(n, 0, 2, x) * along(n, n[1], x)
 
 
-def centred(n: Site, index: int, zero: int, like: Tracer | None = None) -> Any:
+def centred(n: Site, index: int, zero: int, like: Tensor | None = None) -> Any:
     """An operand less its zero point, as float32."""
     x = cast(n[index], "float32")
     if not n.has(zero):
@@ -99,7 +99,7 @@ def qlinear_matmul(n: Site) -> Any:
     return quantised(n, (a @ b) / n[6], n[7], n.elems[7])
 
 
-def _column(value: Tracer) -> Any:
+def _column(value: Tensor) -> Any:
     value = cast(value, "float32")
     return value if value.ndim == 0 or value.shape == (1,) else np.expand_dims(value, -1) if (
         value.ndim == 1) else value
@@ -114,7 +114,7 @@ def conv_integer(n: Site) -> Any:
     return result
 
 
-def _per_output(value: Tracer, weight: Tracer) -> Any:
+def _per_output(value: Tensor, weight: Tensor) -> Any:
     value = cast(value, "float32")
     return value.reshape((-1,) + (1,) * (weight.ndim - 1)) if value.ndim else value
 

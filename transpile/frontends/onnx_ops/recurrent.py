@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# ruff: noqa: ARG005 - the functions of the table all take alpha and beta
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import static_sizes
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, as_tracer
+from transpile.frontends.onnx_values import Site, Tensor, f32
+from transpile.frontends.tracer import apply, as_tracer
 
 MAX_STEPS = 512
 """Layers that are written out step by step may have this many steps."""
@@ -19,25 +20,21 @@ MAX_STEPS = 512
 Activation = Callable[[Any], Any]
 
 
-def _f32(value: float) -> np.float32:
-    return np.float32(value)
-
-
 ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     "sigmoid": lambda a, b: lambda x: apply("sigmoid", x),
     "tanh": lambda a, b: np.tanh,
-    "relu": lambda a, b: lambda x: np.maximum(x, _f32(0)),
-    "affine": lambda a, b: lambda x: x * _f32(1 if a is None else a) + _f32(b or 0),
-    "leakyrelu": lambda a, b: lambda x: np.where(x < 0, x * _f32(0.01 if a is None else a), x),
+    "relu": lambda a, b: lambda x: np.maximum(x, f32(0)),
+    "affine": lambda a, b: lambda x: x * f32(1 if a is None else a) + f32(b or 0),
+    "leakyrelu": lambda a, b: lambda x: np.where(x < 0, x * f32(0.01 if a is None else a), x),
     "thresholdedrelu": lambda a, b: lambda x: np.where(
-        x > _f32(1 if a is None else a), x, _f32(0)),
-    "scaledtanh": lambda a, b: lambda x: _f32(1 if a is None else a) * np.tanh(
-        x * _f32(1 if b is None else b)),
+        x > f32(1 if a is None else a), x, f32(0)),
+    "scaledtanh": lambda a, b: lambda x: f32(1 if a is None else a) * np.tanh(
+        x * f32(1 if b is None else b)),
     "hardsigmoid": lambda a, b: lambda x: np.clip(
-        x * _f32(0.2 if a is None else a) + _f32(0.5 if b is None else b), _f32(0), _f32(1)),
+        x * f32(0.2 if a is None else a) + f32(0.5 if b is None else b), f32(0), f32(1)),
     "elu": lambda a, b: lambda x: np.where(
-        x < 0, _f32(1 if a is None else a) * np.expm1(x), x),
-    "softsign": lambda a, b: lambda x: x / (_f32(1) + np.abs(x)),
+        x < 0, f32(1 if a is None else a) * np.expm1(x), x),
+    "softsign": lambda a, b: lambda x: x / (f32(1) + np.abs(x)),
     "softplus": lambda a, b: lambda x: apply("softplus", x)}
 """By name in lower case: `alpha` and `beta` to a function."""
 
@@ -54,29 +51,30 @@ class Layer:
     """
 
     site: Site
-    x: Tracer
-    w: Tracer
-    r: Tracer
+    x: Tensor
+    w: Tensor
+    r: Tensor
     wb: Any
     rb: Any
-    states: list[Tracer]
-    peepholes: Tracer | None
+    states: list[Tensor]
+    peepholes: Tensor | None
     functions: list[Activation]
     plain: bool
     hidden: int
     reverse: bool
-    lengths: Tracer | None
+    lengths: Tensor | None
 
     @property
     def clip(self) -> float | None:
-        return self.site.attr("clip")
+        found: float | None = self.site.attr("clip")
+        return found
 
     def gate(self, matrix: Any, k: int) -> Any:
         return matrix[k * self.hidden:(k + 1) * self.hidden]
 
     def limited(self, value: Any) -> Any:
         c = self.clip
-        return value if c is None else np.clip(value, _f32(-c), _f32(c))
+        return value if c is None else np.clip(value, f32(-c), f32(c))
 
 
 def reordered(layer: Layer, matrix: Any, order: Sequence[int]) -> Any:
@@ -84,20 +82,20 @@ def reordered(layer: Layer, matrix: Any, order: Sequence[int]) -> Any:
     return np.concatenate([layer.gate(matrix, k) for k in order], axis=0)
 
 
-def _lstm(layer: Layer) -> tuple[Tracer, list[Tracer]]:
+def _lstm(layer: Layer) -> tuple[Tensor, list[Tensor]]:
     if layer.plain and layer.peepholes is None:
         return _lstm_scan(layer)
     p = layer.peepholes
     f, g, h_act = layer.functions
 
-    def step(xw: Tracer, state: list[Tracer]) -> list[Tracer]:
+    def step(xw: Tensor, state: list[Tensor]) -> list[Tensor]:
         h, c = state
         total = xw + h @ layer.r.T + layer.rb
         i, o, forget, cell = np.split(total, 4, axis=-1)
         if p is not None:
             i, forget = i + layer.gate(p, 0) * c, forget + layer.gate(p, 2) * c
         gate_i = f(layer.limited(i))
-        gate_f = _f32(1) - gate_i if layer.site.attr("input_forget", 0) else f(
+        gate_f = f32(1) - gate_i if layer.site.attr("input_forget", 0) else f(
             layer.limited(forget))
         c = gate_f * c + gate_i * g(layer.limited(cell))
         if p is not None:
@@ -106,7 +104,7 @@ def _lstm(layer: Layer) -> tuple[Tracer, list[Tracer]]:
     return steps(layer, step)
 
 
-def _lstm_scan(layer: Layer) -> tuple[Tracer, list[Tracer]]:
+def _lstm_scan(layer: Layer) -> tuple[Tensor, list[Tensor]]:
     """ONNX has the gates i, o, f, c; the scan i, f, c, o."""
     w, r, wb, rb = (reordered(layer, m, (0, 2, 3, 1)) for m in (layer.w, layer.r, layer.wb,
                                                                layer.rb))
@@ -116,7 +114,7 @@ def _lstm_scan(layer: Layer) -> tuple[Tracer, list[Tracer]]:
     return both[..., :size], [last[..., :size], last[..., size:]]
 
 
-def _gru(layer: Layer) -> tuple[Tracer, list[Tracer]]:
+def _gru(layer: Layer) -> tuple[Tensor, list[Tensor]]:
     """ONNX has the gates z, r, h; the scan r, z, h."""
     before = layer.site.attr("linear_before_reset", 0)
     if layer.plain and before:
@@ -126,7 +124,7 @@ def _gru(layer: Layer) -> tuple[Tracer, list[Tracer]]:
         return y, [y[y.shape[0] - 1]]
     f, g = layer.functions
 
-    def step(xw: Tracer, state: list[Tracer]) -> list[Tracer]:
+    def step(xw: Tensor, state: list[Tensor]) -> list[Tensor]:
         (h,) = state
         xz, xr, xh = np.split(xw, 3, axis=-1)
         rz, rr, rh = (layer.gate(layer.r, k).T for k in range(3))
@@ -134,20 +132,20 @@ def _gru(layer: Layer) -> tuple[Tracer, list[Tracer]]:
         z = f(layer.limited(xz + h @ rz + bz))
         reset = f(layer.limited(xr + h @ rr + br))
         inner = reset * (h @ rh + bh) if before else (reset * h) @ rh + bh
-        return [(_f32(1) - z) * g(layer.limited(xh + inner)) + z * h]
+        return [(f32(1) - z) * g(layer.limited(xh + inner)) + z * h]
     return steps(layer, step)
 
 
-def _rnn(layer: Layer) -> tuple[Tracer, list[Tracer]]:
+def _rnn(layer: Layer) -> tuple[Tensor, list[Tensor]]:
     (f,) = layer.functions
 
-    def step(xw: Tracer, state: list[Tracer]) -> list[Tracer]:
+    def step(xw: Tensor, state: list[Tensor]) -> list[Tensor]:
         return [f(layer.limited(xw + state[0] @ layer.r.T + layer.rb))]
     return steps(layer, step)
 
 
-def steps(layer: Layer, step: Callable[[Tracer, list[Tracer]], list[Tracer]]
-          ) -> tuple[Tracer, list[Tracer]]:
+def steps(layer: Layer, step: Callable[[Tensor, list[Tensor]], list[Tensor]]
+          ) -> tuple[Tensor, list[Tensor]]:
     """Write a recurrence out; beyond its length a sequence keeps its state and gives zeros."""
     count = static_sizes(layer.site, [layer.x.shape[0]], "this form of the layer")[0]
     if count > MAX_STEPS:
@@ -161,13 +159,13 @@ def steps(layer: Layer, step: Callable[[Tracer, list[Tracer]], list[Tracer]]
             rows.append(new[0])
         else:
             alive = (layer.lengths > np.int32(t)).reshape((-1, 1))
-            rows.append(np.where(alive, new[0], _f32(0)))
+            rows.append(np.where(alive, new[0], f32(0)))
             new = [np.where(alive, a, b) for a, b in zip(new, state, strict=True)]
         state = new
     return np.stack(rows), state
 
 
-KINDS: dict[str, tuple[Callable[[Layer], tuple[Tracer, list[Tracer]]], int, list[str]]] = {
+KINDS: dict[str, tuple[Callable[[Layer], tuple[Tensor, list[Tensor]]], int, list[str]]] = {
     "LSTM": (_lstm, 4, ["sigmoid", "tanh", "tanh"]), "GRU": (_gru, 3, ["sigmoid", "tanh"]),
     "RNN": (_rnn, 1, ["tanh"])}
 
@@ -192,15 +190,15 @@ def recurrent(n: Site) -> Any:
     return y, *last
 
 
-def _all_whole(n: Site, x: Tracer) -> bool:
+def _all_whole(n: Site, x: Tensor) -> bool:
     known = n.known(4)
     return known is not None and known.dtype != object and isinstance(x.shape[0], int) and bool(
         np.all(known == x.shape[0]))
 
 
-def _direction(n: Site, x: Tracer, k: int, reverse: bool, lengths: Tracer | None,
-               run: Callable[[Layer], tuple[Tracer, list[Tracer]]], gates: int
-               ) -> tuple[Tracer, list[Tracer]]:
+def _direction(n: Site, x: Tensor, k: int, reverse: bool, lengths: Tensor | None,
+               run: Callable[[Layer], tuple[Tensor, list[Tensor]]], gates: int
+               ) -> tuple[Tensor, list[Tensor]]:
     x = turned(x, lengths) if reverse else x
     functions, plain = activations(n, k)
     w, r = n[1][k], n[2][k]
@@ -216,7 +214,7 @@ def _direction(n: Site, x: Tracer, k: int, reverse: bool, lengths: Tracer | None
     return (turned(y, lengths) if reverse else y), last
 
 
-def _states(n: Site, x: Tracer, k: int, hidden: int) -> list[Tracer]:
+def _states(n: Site, x: Tensor, k: int, hidden: int) -> list[Tensor]:
     """The initial states; zeros where they are not given."""
     found = []
     for index in (5, 6)[:2 if n.op == "LSTM" else 1]:
@@ -224,11 +222,11 @@ def _states(n: Site, x: Tracer, k: int, hidden: int) -> list[Tracer]:
             given = np.swapaxes(n[index], 0, 1) if n.attr("layout", 0) else n[index]
             found.append(given[k])
         else:
-            found.append(apply("broadcast_to", _f32(0), shape=(x.shape[1], hidden)))
+            found.append(apply("broadcast_to", f32(0), shape=(x.shape[1], hidden)))
     return found
 
 
-def turned(x: Tracer, lengths: Tracer | None) -> Tracer:
+def turned(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Time backwards, within the length of each sequence."""
     if lengths is None:
         return np.flip(x, 0)

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply, cast
 
 
-def _add_up(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
+def _add_up(x: Tensor, axes: tuple[int, ...], keep: bool) -> Any:
     return np.sum(x, axis=axes, keepdims=keep)
 
 
-def _mean(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
+def _mean(x: Tensor, axes: tuple[int, ...], keep: bool) -> Any:
     result = np.mean(x, axis=axes, keepdims=keep)
     return cast(result, x.node.dtype)
 
 
-def _log_sum_exp(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
+def _log_sum_exp(x: Tensor, axes: tuple[int, ...], keep: bool) -> Any:
     if any(x.shape[a] == 0 for a in axes):
         return np.log(_add_up(x, axes, keep))
     return apply("logsumexp", x, axes=axes, keepdims=keep)
@@ -29,7 +29,7 @@ def _log_sum_exp(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
 
 def _extreme(op: str, empty: float) -> Callable[..., Any]:
     """A maximum or minimum; over no elements it is what loses against everything."""
-    def build(x: Tracer, axes: tuple[int, ...], keep: bool) -> Any:
+    def build(x: Tensor, axes: tuple[int, ...], keep: bool) -> Any:
         if any(x.shape[a] == 0 for a in axes):
             shape = tuple(1 if k in axes else d for k, d in enumerate(x.shape)
                           if keep or k not in axes)
@@ -40,7 +40,7 @@ def _extreme(op: str, empty: float) -> Callable[..., Any]:
     return build
 
 
-REDUCE: dict[str, Callable[[Tracer, tuple[int, ...], bool], Any]] = {
+REDUCE: dict[str, Callable[[Tensor, tuple[int, ...], bool], Any]] = {
     "ReduceSum": _add_up, "ReduceMean": _mean, "ReduceLogSumExp": _log_sum_exp,
     "ReduceMax": _extreme("max", -np.inf), "ReduceMin": _extreme("min", np.inf),
     "ReduceProd": lambda x, axes, keep: np.prod(x, axis=axes, keepdims=keep),
@@ -61,7 +61,7 @@ def reduction_axes(n: Site, rank: int) -> tuple[int, ...]:
     return axes
 
 
-def _reduce(function: Callable[[Tracer, tuple[int, ...], bool], Any]) -> Callable[[Site], Any]:
+def _reduce(function: Callable[[Tensor, tuple[int, ...], bool], Any]) -> Callable[[Site], Any]:
     def build(n: Site) -> Any:
         x = n[0]
         given = n.attr("axes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import static_sizes
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply, cast
 from transpile.ir.dims import Dim
 
 
@@ -57,8 +58,9 @@ def coordinates(mode: str, a: Axis) -> np.ndarray:
     return shift + (i + 0.5) / a.scale - 0.5
 
 
-NEAREST = {"round_prefer_floor": lambda x: np.ceil(x - 0.5),
-           "round_prefer_ceil": lambda x: np.floor(x + 0.5), "floor": np.floor, "ceil": np.ceil}
+NEAREST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5), "floor": np.floor, "ceil": np.ceil}
 
 
 def cubic(x: np.ndarray, a: float) -> np.ndarray:
@@ -90,7 +92,7 @@ def taps(n: Site, mode: str, places: np.ndarray, a: Axis) -> tuple[np.ndarray, n
     return np.clip(index, 0, a.before - 1).astype(np.int32), weight
 
 
-def resample(n: Site, x: Tracer, axis: int, mode: str, a: Axis) -> tuple[Tracer, np.ndarray]:
+def resample(n: Site, x: Tensor, axis: int, mode: str, a: Axis) -> tuple[Tensor, np.ndarray]:
     """One axis resized, and which of its elements lie outside of the input."""
     how = transformation(n)
     places = coordinates(how, a)
@@ -108,7 +110,7 @@ def resample(n: Site, x: Tracer, axis: int, mode: str, a: Axis) -> tuple[Tracer,
     return total, outside
 
 
-def resized(n: Site, x: Tracer, axes: dict[int, Axis]) -> Any:
+def resized(n: Site, x: Tensor, axes: dict[int, Axis]) -> Any:
     """All axes resized, one after the other."""
     mode = n.attr("mode", "nearest")
     mode = "linear" if mode in ("bilinear", "linear") else mode
@@ -149,7 +151,7 @@ def resize(n: Site) -> Any:
     return _sized(n, x, dict(zip(places, n.sizes(3, "the sizes"), strict=True)), region)
 
 
-def _scaled(n: Site, x: Tracer, scales: dict[int, float],
+def _scaled(n: Site, x: Tensor, scales: dict[int, float],
             region: dict[int, tuple[float, float]]) -> Any:
     symbolic = {a: s for a, s in scales.items() if s != 1 and not isinstance(x.shape[a], int)}
     if symbolic:
@@ -163,7 +165,7 @@ def _scaled(n: Site, x: Tracer, scales: dict[int, float],
     return resized(n, x, axes)
 
 
-def _repeated(n: Site, x: Tracer, scales: dict[int, float]) -> Tracer:
+def _repeated(n: Site, x: Tensor, scales: dict[int, float]) -> Tensor:
     """Symbolic sizes grow by whole factors, each element repeated."""
     how = transformation(n)
     whole = all(s == int(s) for s in scales.values())
@@ -177,7 +179,7 @@ def _repeated(n: Site, x: Tracer, scales: dict[int, float]) -> Tracer:
     return x
 
 
-def _sized(n: Site, x: Tracer, sizes: dict[int, Dim],
+def _sized(n: Site, x: Tensor, sizes: dict[int, Dim],
            region: dict[int, tuple[float, float]]) -> Any:
     changed = {a: s for a, s in sizes.items() if s != x.shape[a] or a in region}
     befores = static_sizes(n, [x.shape[a] for a in changed], "Resize to sizes")

@@ -10,16 +10,12 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import spatial_ints, static_sizes
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor, f32
+from transpile.frontends.tracer import apply, cast
 from transpile.ir.dims import product
 
 
-def f32(value: float) -> np.float32:
-    return np.float32(value)
-
-
-def read(x: Tracer, index: Sequence[Tracer]) -> Tracer:
+def read(x: Tensor, index: Sequence[Tensor]) -> Tensor:
     """Elements of `[N, C, *S]` at integer places `[N, P]` for each axis: `[N, C, P]`."""
     flat = x.reshape((*x.shape[:2], product(x.shape[2:])))
     linear: Any = np.int32(0)
@@ -28,19 +24,19 @@ def read(x: Tracer, index: Sequence[Tracer]) -> Tracer:
     return apply("take_along_axis", flat, np.expand_dims(linear, 1), axis=2)
 
 
-def whole(value: Tracer) -> Tracer:
+def whole(value: Tensor) -> Tensor:
     return cast(value, "int32")
 
 
 # --- GridSample ---------------------------------------------------------------------------
-def placed(grid: Tracer, size: int, corners: bool) -> Any:
+def placed(grid: Tensor, size: int, corners: bool) -> Any:
     """Coordinates of -1 to 1 in units of elements."""
     if corners:
         return (grid + f32(1)) * f32((size - 1) / 2)
     return ((grid + f32(1)) * f32(size) - f32(1)) * f32(0.5)
 
 
-def reflected(x: Tracer, size: int, corners: bool) -> Any:
+def reflected(x: Tensor, size: int, corners: bool) -> Any:
     """Coordinates mirrored at the borders until they lie inside."""
     low, high = (0.0, size - 1.0) if corners else (-0.5, size - 0.5)
     span = high - low
@@ -105,7 +101,7 @@ def grid_sample(n: Site) -> Any:
     return total.reshape((*x.shape[:2], *out))
 
 
-def gathered_sum(x: Tracer, combinations: list[Any], zeros: bool) -> Any:
+def gathered_sum(x: Tensor, combinations: list[Any], zeros: bool) -> Any:
     """The weighted sum over combinations of (place, weight, size), one for each axis."""
     total: Any = None
     for combination in combinations:
@@ -155,7 +151,7 @@ def roi_align(n: Site) -> Any:
     return split.max(axis=(3, 5)) if maximum else split.mean(axis=(3, 5))
 
 
-def _samples(rois: Tracer, axis: int, scale: Any, shift: Any, bins: int, samples: int,
+def _samples(rois: Tensor, axis: int, scale: Any, shift: Any, bins: int, samples: int,
              half: bool) -> Any:
     """Sample coordinates `[R, bins*samples]` along one axis."""
     start = rois[:, axis] * scale - shift
@@ -206,7 +202,7 @@ def deform_conv(n: Site) -> Any:
     return y if not n.has(3) else y + n[3].reshape((-1, 1, 1))
 
 
-def _tap_values(n: Site, x: Tracer, moves: Tracer, kernel: Sequence[int], out: Any) -> Any:
+def _tap_values(n: Site, x: Tensor, moves: Tensor, kernel: Sequence[int], out: Any) -> Any:
     """What each tap of the kernel reads: `[N, C, taps, positions]`."""
     stride, dilation = spatial_ints(n, "strides", 2), spatial_ints(n, "dilations", 2)
     pads = n.attr("pads", (0, 0, 0, 0))

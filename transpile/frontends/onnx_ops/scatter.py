@@ -9,8 +9,8 @@ import numpy as np
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import spatial_ints
 from transpile.frontends.onnx_ops.shapes import axis_attr
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply, cast
 from transpile.ir.dims import product
 
 
@@ -62,7 +62,7 @@ def max_unpool(n: Site) -> Any:
     return apply("pad", y, low=(0,) * y.ndim, high=high, mode="constant", value=0.0)
 
 
-def _unpooled(n: Site, x: Tracer) -> tuple[Any, ...]:
+def _unpooled(n: Site, x: Tensor) -> tuple[Any, ...]:
     kernel = n.required("kernel_shape")
     rank = len(kernel)
     stride, pads = spatial_ints(n, "strides", rank), n.attr("pads", (0,) * (2 * rank))

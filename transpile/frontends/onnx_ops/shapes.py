@@ -9,8 +9,8 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_protos import inner_dtype
-from transpile.frontends.onnx_values import Site, sizes_array
-from transpile.frontends.tracer import Tracer, apply, cast
+from transpile.frontends.onnx_values import Site, Tensor, sizes_array
+from transpile.frontends.tracer import apply, cast
 from transpile.ir.dims import Dim, Poly, product
 from transpile.ir.types import broadcast
 
@@ -114,7 +114,8 @@ def split(n: Site) -> Any:
     parts = split_sizes(n, x.shape[axis]) if given is None else tuple(given)
     bounds: list[Dim] = [0, *accumulate(parts, lambda a, b: a + b)]
     before = (slice(None),) * axis
-    return tuple(x[(*before, slice(a, b))] for a, b in pairwise(bounds))
+    keys = [(*before, slice(a, b)) for a, b in pairwise(bounds)]
+    return tuple(x[key] for key in keys)
 
 
 def split_sizes(n: Site, total: Dim) -> tuple[Dim, ...]:
@@ -128,7 +129,8 @@ def split_sizes(n: Site, total: Dim) -> tuple[Dim, ...]:
 @onnx_op("Expand")
 def expand(n: Site) -> Any:
     x = n[0]
-    return np.broadcast_to(x, broadcast(x.shape, n.sizes(1, "the shape")))
+    shape: Any = broadcast(x.shape, n.sizes(1, "the shape"))
+    return np.broadcast_to(x, shape)
 
 
 @onnx_op("Tile")
@@ -141,12 +143,12 @@ def tile_old(n: Site) -> Any:
     return tile(n)
 
 
-def tiled(x: Tracer, repeats: tuple[Dim, ...]) -> Tracer:
+def tiled(x: Tensor, repeats: tuple[Dim, ...]) -> Tensor:
     """`x` repeated along each axis."""
     pairs = [d for s in x.shape for d in (1, s)]
-    wide = [d for r, s in zip(repeats, x.shape, strict=True) for d in (r, s)]
+    wide: Any = tuple(d for r, s in zip(repeats, x.shape, strict=True) for d in (r, s))
     total = tuple(r * s for r, s in zip(repeats, x.shape, strict=True))
-    return np.broadcast_to(x.reshape(pairs), tuple(wide)).reshape(total)
+    return np.broadcast_to(x.reshape(pairs), wide).reshape(total)
 
 
 @onnx_op("Slice")
@@ -172,7 +174,7 @@ ENDLESS = 1 << 28
 """Bounds of slices from here on are beyond any tensor that fits into memory."""
 
 
-def sliced(x: Tracer, starts: Any, ends: Any, axes: Any, steps: Any) -> Any:
+def sliced(x: Tensor, starts: Any, ends: Any, axes: Any, steps: Any) -> Any:
     """Python's slices; ends beyond either side are cut there."""
     key: list[Any] = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -218,16 +220,17 @@ def _pad_with(n: Site, axes: Any) -> Any:
     return np.where(mask, padded(n, n[0], pads, 0.0, axes), n[2].reshape(()))
 
 
-def padded(n: Site, x: Tracer, pads: tuple[Dim, ...], value: float, axes: Any) -> Any:
+def padded(n: Site, x: Tensor, pads: tuple[Dim, ...], value: float, axes: Any) -> Any:
     """More elements at both ends; negative amounts cut."""
     mode = n.attr("mode", "constant")
     if mode not in PAD_MODES:
         raise n.refuse(f"there is no mode {mode!r}")
-    low, high = [0] * x.ndim, [0] * x.ndim
+    low: list[Dim] = [0] * x.ndim
+    high: list[Dim] = [0] * x.ndim
     places = range(x.ndim) if axes is None else [int(a) % x.ndim for a in axes]
     count = len(pads) // 2
     for k, axis in enumerate(places):
-        low[axis], high[axis] = pads[k], pads[k + count]  # type: ignore[call-overload]
+        low[axis], high[axis] = pads[k], pads[k + count]
     cut = [[-p if isinstance(p, int) and p < 0 else 0 for p in side] for side in (low, high)]
     if any(map(any, cut)):
         x = x[tuple(slice(a, d - b) for a, b, d in zip(*cut, x.shape, strict=True))]

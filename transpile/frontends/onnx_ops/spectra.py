@@ -9,8 +9,8 @@ import numpy as np
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import static_sizes
 from transpile.frontends.onnx_protos import inner_dtype
-from transpile.frontends.onnx_values import Site
-from transpile.frontends.tracer import Tracer, apply
+from transpile.frontends.onnx_values import Site, Tensor
+from transpile.frontends.tracer import apply
 
 
 def fourier(size: int, kept: int, inverse: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +21,7 @@ def fourier(size: int, kept: int, inverse: bool) -> tuple[np.ndarray, np.ndarray
             ((1 if inverse else -1) * np.sin(angle) * factor).astype(np.float32))
 
 
-def resized(x: Tracer, axis: int, size: int) -> Tracer:
+def resized(x: Tensor, axis: int, size: int) -> Tensor:
     """Cut or filled with zeros to a size along an axis."""
     now = x.shape[axis]
     if now == size:
@@ -32,7 +32,7 @@ def resized(x: Tracer, axis: int, size: int) -> Tracer:
     return apply("pad", x, low=(0,) * x.ndim, high=high, mode="constant", value=0.0)
 
 
-def transformed(x: Tracer, size: int, kept: int, inverse: bool) -> Tracer:
+def transformed(x: Tensor, size: int, kept: int, inverse: bool) -> Tensor:
     """The transform of the last axis but one of `[..., size, 1 or 2]`: `[..., kept, 2]`."""
     cosine, sine = fourier(size, kept, inverse)
     real = x[..., 0]
@@ -62,7 +62,7 @@ def dft(n: Site) -> Any:
     return np.moveaxis(transformed(moved, size, kept, inverse), -2, axis)
 
 
-def _real_inverse(x: Tracer, size: int) -> Tracer:
+def _real_inverse(x: Tensor, size: int) -> Tensor:
     """The real signal of half a spectrum, whose other half is its conjugate."""
     half = size // 2 + 1
     x = resized(x, x.ndim - 2, half)
@@ -142,7 +142,7 @@ def det(n: Site) -> Any:
     return determinant(x, tuple(range(size)))
 
 
-def determinant(x: Tracer, columns: tuple[int, ...]) -> Any:
+def determinant(x: Tensor, columns: tuple[int, ...]) -> Any:
     """Laplace's expansion along the first of the rows that are left."""
     row = x.shape[-1] - len(columns)
     if len(columns) == 1:
