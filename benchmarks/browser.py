@@ -23,8 +23,8 @@ SETTLE = 800
 class Handler(SimpleHTTPRequestHandler):
     """Files of the folder, never from a cache."""
 
-    extensions_map: ClassVar = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript",
-                                ".wasm": "application/wasm"}
+    extensions_map: ClassVar = {**SimpleHTTPRequestHandler.extensions_map,
+                                ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "no-store")
