@@ -83,7 +83,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
           labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
           depfile: str | os.PathLike[str] | None = None, node: str | None = None,
           progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
-          depends: Iterable[str | os.PathLike[str]] = ()) -> Module | None:
+          depends: Iterable[str | os.PathLike[str]] = (), verify_browser: bool = False
+          ) -> Module | None:
     """Compile `model`, verify the module against it, and write it to `out`.
 
     The file appears whole and verified or not at all; declarations (`.d.ts`) lie beside it.
@@ -91,6 +92,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
     Args:
         out: the format follows from its suffix unless `format` is given.
         verify: run the module under Node on random inputs and on `samples`.
+        verify_browser: run targets such as webgl, too, in a Chromium or Chrome found here.
         samples: arrays by input name, the path of an `.npz`, or a list of these.
         rtol, atol: instead of the tolerance that follows from the model.
         depfile: where to write a Makefile rule with the files that `out` depends on.
@@ -120,18 +122,20 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         return None
     module = replace(make_module(asked, stages), node=node)
     if verify:
-        module = _verified(module, path, stages, samples, rtol, atol)
+        wanted = module.targets if verify_browser else None
+        module = _verified(module, path, stages, samples, rtol, atol, wanted)
     module.save(path)
     return module
 
 
 def _verified(module: Module, path: Path, stages: Stages, samples: object, rtol: float | None,
-              atol: float | None) -> Module:
+              atol: float | None, targets: Sequence[str] | None) -> Module:
     """`module` with what verification found in its report; else nothing is left at `path`."""
     from transpile.verify.node import JavaScriptError
     try:
         with stages("verify"):
-            found = module.verify(samples, rtol=rtol, atol=atol, progress=stages.progress)
+            found = module.verify(samples, targets=targets, rtol=rtol, atol=atol,
+                                  progress=stages.progress)
             found.check(module.name)
     except VerificationError:
         _remove(path)
@@ -167,7 +171,8 @@ def verify(out: str | os.PathLike[str], model: Any, inputs: Mapping[str, Any] | 
     module = replace(module, source=source, format=kind)
     stages = Stages(progress)
     with stages("verify"):
-        found = module.verify(samples, rtol=rtol, atol=atol, progress=stages.progress)
+        found = module.verify(samples, targets=targets, rtol=rtol, atol=atol,
+                              progress=stages.progress)
     found.check(str(out))
     return replace(module.report, verified=found.targets, seconds=stages.seconds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -85,13 +85,13 @@ class Module:
         source, kind = runnable(self.source, self.format)
         return shared_host(self.node).run(source, inputs, target, kind)
 
-    def verify(self, samples: object = None, *, rtol: float | None = None,
-               atol: float | None = None, progress: Callable[[str, int, int], None] | None = None
-               ) -> VerificationReport:
+    def verify(self, samples: object = None, *, targets: Sequence[str] | None = None,
+               rtol: float | None = None, atol: float | None = None,
+               progress: Callable[[str, int, int], None] | None = None) -> VerificationReport:
         """Run the module against the graph and the Python model; see `verify_module`."""
         from transpile.verify.check import verify_module
-        return verify_module(self, self.graph, samples, rtol=rtol, atol=atol, ranges=self.ranges,
-                             original=self.original, progress=progress)
+        return verify_module(self, self.graph, samples, targets=targets, rtol=rtol, atol=atol,
+                             ranges=self.ranges, original=self.original, progress=progress)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module, and its declarations beside it; whole or not at all."""

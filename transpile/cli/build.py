@@ -32,6 +32,8 @@ from transpile.cli.progress import ConsoleProgress
 @click.option("--name", help="The model's name in the module; default: its Python name.")
 @click.option("--verify/--no-verify", default=True, show_default=True,
               help="Run the module against Python before anything is left at OUT.")
+@click.option("--verify-browser", is_flag=True,
+              help="Run webgl, too, in a Chromium or Chrome found on this machine.")
 @sample_option
 @tolerance_options
 @click.option("--minify", is_flag=True, help="Leave comments and white space out.")

@@ -11,7 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LATER = {"weights": {"float16", "int8"}, "targets": {"webgl", "webgpu"}}
+LATER = {"weights": {"float16", "int8"}, "targets": {"webgpu"}}
 """What the contract names and this version does not have: refused by name, with the reason."""
 
 
