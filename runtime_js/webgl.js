@@ -26,8 +26,10 @@ export function nextTask() {
   });
 }
 
-export function createContext(canvas) {
-  const gl = canvas.getContext('webgl2', { antialias: false, depth: false, alpha: false });
+export function createContext(canvas, fast) {
+  const gl = canvas.getContext('webgl2', {
+    antialias: false, depth: false, alpha: false, failIfMajorPerformanceCaveat: fast
+  });
   if (!gl) throw new Error('there is no WebGL2 here');
   if (!gl.getExtension('EXT_color_buffer_float')) {
     throw new Error('WebGL2 does not render to float32 here');
@@ -182,12 +184,22 @@ export function fromPanels(view, columns, panel) {
   return result;
 }
 
+// Draws one pixel with every program, since drivers finish compiling at the first draw.
+export async function warmUp(gl, programs, textures, draws) {
+  const first = programs.map((one, i) => draws.find(([program]) => program === i));
+  gl.enable(gl.SCISSOR_TEST);
+  gl.scissor(0, 0, 1, 1);
+  drawAll(gl, programs, textures, first);
+  gl.disable(gl.SCISSOR_TEST);
+  await finished(gl);
+}
+
 // Opens a model: `shaders`, `plan(...dims)`, `weights` as tensors in `heap()`. A tensor there is
 // [texture, view, at, size, width in texels, columns, panel].
-export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onProgress, debug }) {
+export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onProgress, debug, target }) {
   const surface = canvas || (typeof OffscreenCanvas === 'function'
     ? new OffscreenCanvas(1, 1) : document.createElement('canvas'));
-  const gl = createContext(surface);
+  const gl = createContext(surface, target !== 'webgl');
   let programs = [];
   let textures = [];
   let planned = {};
@@ -249,6 +261,10 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
 
   async function build() {
     programs = await compilePrograms(gl, shaders, onProgress);
+    if (!plan.length) {
+      allocate([]);
+      await warmUp(gl, programs, textures, planned.draws);
+    }
     check('programs');
   }
 
@@ -264,12 +280,14 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
     await build();
   }
 
-  surface.addEventListener('webglcontextlost', (event) => {
+  function lost(event) {
     event.preventDefault();
     restored = new Promise((resolve) => {
       surface.addEventListener('webglcontextrestored', resolve, { once: true });
     });
-  });
+  }
+
+  surface.addEventListener('webglcontextlost', lost);
   await build();
 
   return {
@@ -291,6 +309,9 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
     dispose() {
       free();
       for (const { handle } of programs) gl.deleteProgram(handle);
+      surface.removeEventListener('webglcontextlost', lost);
+      const context = !canvas && gl.getExtension('WEBGL_lose_context');
+      if (context) context.loseContext();
     }
   };
 }

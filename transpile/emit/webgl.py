@@ -13,13 +13,17 @@ from typing import Any
 from transpile.emit.layout import VIEWS, element_offset, js_dim
 from transpile.emit.names import comment_text
 from transpile.errors import InternalError
-from transpile.ir.dims import Dim
+from transpile.ir.dims import Dim, evaluate
 from transpile.program import Program
 from transpile.targets.glsl.programs import CpuCall, Draw, Placed, Texture, WebglPlan
 from transpile.targets.js import print_kernel
 
 NameOf = Callable[[str], str]
 Steps = Sequence[tuple[str, CpuCall]]
+
+
+WORTHWHILE = 2e8
+"""FLOPs of a run from which `auto` tries WebGL first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class WebglSection:
     def values(self) -> dict[str, Any]:
         """Everything that the template needs."""
         plan = self.plan
-        return {"shaders": [s.strip() for s in plan.shaders],
+        work = evaluate(self.program.flops, dict.fromkeys(self.program.dims, 1))
+        return {"auto": work >= WORTHWHILE, "shaders": [s.strip() for s in plan.shaders],
                 "textures": [self.texture(t) for t in plan.textures],
                 "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
                           for d in plan.draws],
