@@ -86,6 +86,7 @@ def torch_message(model: Any, types: Mapping[str, TensorType]) -> Any:
     import torch
 
     from transpile.frontends import torch as front_end
+    from transpile.frontends.torch_dims import example_sizes
 
     class Flat(torch.nn.Module):
         """The model with an argument for each input and a result for each output."""
@@ -103,6 +104,8 @@ def torch_message(model: Any, types: Mapping[str, TensorType]) -> Any:
     import keras
     with path_names(model):
         flat = Flat()
+        with torch.no_grad():  # layers that are not built yet make their weights now
+            flat(*(front_end.example(t, next(example_sizes(types))) for t in types.values()))
         program = front_end.exported(flat, types, positional=True)
         proto = front_end.onnx_message(program)
     rename(proto, list(types), flat.names)

@@ -180,7 +180,7 @@ def exported(module: Any, types: Mapping[str, TensorType], positional: bool = Fa
     from transpile.frontends.torch_recurrent import kept_whole
     problem: Exception | None = None
     for sizes in example_sizes(types):
-        arrays = {n: _example(t, sizes) for n, t in types.items()}
+        arrays = {n: example(t, sizes) for n, t in types.items()}
         fast = torch.backends.mha.get_fastpath_enabled()
         try:
             torch.backends.mha.set_fastpath_enabled(False)
@@ -201,7 +201,7 @@ def exported(module: Any, types: Mapping[str, TensorType], positional: bool = Fa
     raise _cannot_export(module, problem) from problem
 
 
-def _example(type_: TensorType, sizes: Mapping[str, int]) -> Any:
+def example(type_: TensorType, sizes: Mapping[str, int]) -> Any:
     shape = tuple(evaluate(d, sizes) for d in type_.shape)
     rng = np.random.default_rng(0)
     if type_.dtype == "float32":

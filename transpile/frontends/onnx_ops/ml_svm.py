@@ -65,7 +65,7 @@ def svm_classifier(n: Site) -> Any:
     if n.attr("prob_a"):
         return chosen(n, index), post_transform(probabilities(n, decision, len(sizes)), how)
     if len(sizes) == 2:
-        return chosen(n, index), two_classes(n, decision, how, 0.0)[1]
+        return chosen(n, index), two_classes(n, -decision, how, 0.0)[1]
     return chosen(n, index), post_transform(decision, how)
 
 
