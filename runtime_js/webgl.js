@@ -203,7 +203,6 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
   let programs = [];
   let textures = [];
   let planned = {};
-  let restored;
 
   function valuesOf(memory, [, name, at, size, , columns, panel]) {
     const view = memory[name].subarray(at, at + size);
@@ -269,22 +268,18 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
   }
 
   async function restore() {
-    let timer;
-    await Promise.race([restored, new Promise((resolve) => {
-      timer = setTimeout(resolve, 5000);
-    })]);
-    clearTimeout(timer);
+    for (let tries = 0; gl.isContextLost() && tries < 250; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     if (gl.isContextLost()) throw new Error('the WebGL context was lost');
     gl.getExtension('EXT_color_buffer_float');
     textures = [];
     await build();
   }
 
+  // A context that may come back.
   function lost(event) {
     event.preventDefault();
-    restored = new Promise((resolve) => {
-      surface.addEventListener('webglcontextrestored', resolve, { once: true });
-    });
   }
 
   surface.addEventListener('webglcontextlost', lost);

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from transpile.emit.options import EmitOptions, EmittedModule, PageOptions
     from transpile.ir.graph import Graph
     from transpile.module import Module
+    from transpile.passes.compress import Compressed, Storage
     from transpile.passes.manager import PassRecord
     from transpile.program import Program
 
 TARGET_GLOBALS = {"wasm": frozenset({"WebAssembly"}),
-                  "webgl": frozenset({"MessageChannel", "OffscreenCanvas", "clearTimeout", "document",
+                  "webgl": frozenset({"MessageChannel", "OffscreenCanvas", "document",
                                       "setTimeout"})}
 """What a target's part of a module uses besides the globals of every module."""
+
+FILE_GLOBALS = frozenset({"URL", "__filename", "document", "fetch", "import()", "process"})
+"""What reads weights from a file beside the module: nothing else may reach the network."""
 
 Ranges = Mapping[str, tuple["float | None", "float | None"]]
 Labels = Sequence[str] | Mapping[str, Sequence[str]]
@@ -65,6 +69,8 @@ class Request:
     original: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]] | None
     content_hash: str
     targets_given: bool = True
+    weights: Storage = "float32"
+    weights_file: bool = False
 
 
 TINY = 2000
@@ -77,26 +83,29 @@ def is_tiny(program: Program) -> bool:
 
 
 def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
-            weights: str = "float32", name: str | None = None, format: str = "esm",
-            minify: bool = False, labels: Labels | None = None) -> Request:
+            weights: str = "float32", weights_file: bool = False, name: str | None = None,
+            format: str = "esm", minify: bool = False, labels: Labels | None = None) -> Request:
     """Check the options, and hash them with the graph.
 
     Raises:
         UnsupportedError: a target, format or weight dtype that does not exist.
     """
+    from transpile.passes.compress import STORAGES
     from transpile.targets import TARGETS
     wanted = tuple(targets or (n for n, t in TARGETS.items() if t.cpu))
     if not any(n in TARGETS and TARGETS[n].cpu for n in wanted):
         wanted = ("js", *wanted)  # what a module falls back to
     _known("target", wanted, tuple(TARGETS))
-    _known("weight dtype", (weights,), ("float32",))
+    _known("weight dtype", (weights,), STORAGES)
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
     graph = replace(graph, name=name) if name else graph
     by_output = _labels(graph, labels or getattr(model, "labels", None))
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
+               "weights_file": weights_file,
                "labels": {k: list(v) for k, v in by_output.items()}}
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
-                   original_outputs(graph, model), hash_graph(graph, options), bool(targets))
+                   original_outputs(graph, model), hash_graph(graph, options), bool(targets),
+                   weights, weights_file)  # type: ignore[arg-type]
 
 
 def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -155,10 +164,12 @@ def original_outputs(graph: Graph, model: Any
 
 def make_module(asked: Request, stages: Stages) -> Module:
     """Lower `asked.graph` for each target and print the module."""
-    from transpile.compile import lower_all
+    from transpile.compile import lower_compressed
     from transpile.emit.check import check_module
     from transpile.emit.module import emit_module
     from transpile.module import Module
+    from transpile.passes import run_pipeline
+    from transpile.passes.compress import compress
     removed: Counter[str] = Counter()
 
     def observe(record: PassRecord, before: Graph, after: Graph) -> None:
@@ -166,22 +177,25 @@ def make_module(asked: Request, stages: Stages) -> Module:
         removed[record.name] += max(0, len(before.nodes) - len(after.nodes))
 
     with stages("lower"):
-        programs = lower_all(asked.graph, asked.targets, observe)
+        stored = compress(run_pipeline(asked.graph, observe)[0], asked.weights)
+        programs = lower_compressed(stored, asked.targets, observe, reuse=True)
         if not asked.targets_given and is_tiny(programs[0]):
             asked = replace(asked, targets=asked.targets[:1])
-            programs = lower_all(asked.graph, asked.targets)
+            programs = lower_compressed(stored, asked.targets, reuse=True)
     with stages("golden values"):
-        golden = golden_values(asked, programs[0])
+        golden = golden_values(asked, programs[0], stored)
     options = emit_options(asked, golden)
     with stages("emit"):
         emitted = emit_module(programs, options)
     with stages("check"):
         check_module(emitted.code_without_weights,
-                     frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets)))
-    report = _report(asked, programs, emitted, removed, stages)
+                     frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets),
+                                       FILE_GLOBALS if emitted.files else ()))
+    report = _report(asked, programs, emitted, removed, stored, stages)
     return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
                   asked.content_hash, asked.graph, tuple(programs), options,
-                  original=asked.original, ranges=asked.ranges)
+                  original=asked.original, ranges=asked.ranges, files=emitted.files,
+                  stored=stored if stored.changed else None)
 
 
 def emit_options(asked: Request, golden: Golden) -> EmitOptions:
@@ -190,7 +204,8 @@ def emit_options(asked: Request, golden: Golden) -> EmitOptions:
     from transpile.emit.options import EmitOptions
     return EmitOptions(format=asked.format,  # type: ignore[arg-type]
                        content_hash=asked.content_hash, version=__version__, golden=golden,
-                       minify=asked.minify, page=_page(asked))
+                       minify=asked.minify, page=_page(asked), weights=asked.weights,
+                       weights_file=asked.weights_file)
 
 
 def _page(asked: Request) -> PageOptions:
@@ -200,7 +215,7 @@ def _page(asked: Request) -> PageOptions:
     return PageOptions(title=asked.graph.name, labels=asked.labels, ranges=ranges)
 
 
-def golden_values(asked: Request, program: Program) -> Golden:
+def golden_values(asked: Request, program: Program, stored: Compressed) -> Golden:
     """Inputs for `selfTest` and what the reference gives for them."""
     from transpile.emit.golden import Golden, golden_inputs
     from transpile.verify.check import expected_outputs
@@ -208,7 +223,7 @@ def golden_values(asked: Request, program: Program) -> Golden:
     sizes = sample_sizes(asked.graph)[0]
     ranges = _golden_ranges(next(random_inputs(asked.graph, asked.ranges)))
     inputs = golden_inputs(program.inputs, 1, sizes, ranges)
-    expected = expected_outputs(asked.graph, inputs)
+    expected = expected_outputs(stored.rounded if stored.changed else asked.graph, inputs)
     floats = [e for e in expected.values() if e.wide.dtype.kind == "f"]
     return Golden({name: e.single for name, e in expected.items()}, 1, sizes, ranges,
                   rtol=max([1e-5, *(_one_digit(e.allowed.relative) for e in floats)]),
@@ -230,7 +245,7 @@ def _one_digit(value: float) -> float:
 
 
 def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
-            removed: Mapping[str, int], stages: Stages) -> Report:
+            removed: Mapping[str, int], stored: Compressed, stages: Stages) -> Report:
     first = programs[0]
     code = emitted.code_without_weights
     return Report(
@@ -240,6 +255,7 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         memory=_plain(first.memory), flops=_plain(first.flops),
         kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
         removed={name: count for name, count in removed.items() if count},
+        stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),
         seconds=dict(stages.seconds))
 
 
