@@ -47,6 +47,7 @@ def _typed(inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
             targets: Sequence[str] | None = None, weights: str = "float32",
             name: str | None = None, *, format: str = "esm", minify: bool = False,
+            weights_file: bool = False,
             labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
             node: str | None = None, progress: Progress | None = None) -> Module:
     """Compile `model` in memory, without running it.
@@ -56,7 +57,9 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
             PyTorch, Keras, scikit-learn or ONNX.
         inputs: see `trace`.
         targets: default: all there are.
-        weights: how they are stored; only "float32" so far.
+        weights: how they are stored: "float32", "float16" or "int8". int8 is symmetric with a
+            scale per output channel; what it would change too much is stored in float16.
+        weights_file: put the weights into a file beside the module, which reads it at `load`.
         name: default: the model's Python name.
         format: "esm", "cjs", "iife" or "html".
         minify: comments and white space out.
@@ -72,7 +75,7 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         model = adopt(model)
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
-                    minify=minify, labels=labels)
+                    minify=minify, labels=labels, weights_file=weights_file)
     return replace(make_module(asked, stages), node=node)
 
 
@@ -83,6 +86,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
           labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
           depfile: str | os.PathLike[str] | None = None, node: str | None = None,
           progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
+          weights_file: bool = False,
           depends: Iterable[str | os.PathLike[str]] = (), verify_browser: bool = False
           ) -> Module | None:
     """Compile `model`, verify the module against it, and write it to `out`.
@@ -98,7 +102,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         depfile: where to write a Makefile rule with the files that `out` depends on.
         cache: leave `out` alone if its header carries the same content hash.
         depends: further files for the depfile.
-        inputs, targets, weights, minify, labels, node, progress, name: see `compile`.
+        inputs, targets, weights, weights_file, minify, labels, node, progress, name: see
+            `compile`.
 
     Returns:
         the module with its report, or None if `cache` found `out` up to date.
@@ -115,7 +120,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         model = adopt(model)
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name,
-                    format=format or _format_of(path), minify=minify, labels=labels)
+                    format=format or _format_of(path), minify=minify, labels=labels,
+                    weights_file=weights_file)
     if depfile is not None:
         write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):
@@ -144,7 +150,7 @@ def _verified(module: Module, path: Path, stages: Stages, samples: object, rtol:
         _remove(path)
         raise VerificationError(f"{module.name} fails when it runs: {error.what}",
                                 where=error.where, why=error.why) from error
-    return replace(module, report=replace(module.report, verified=found.targets,
+    return replace(module, report=replace(module.report, verified=found.targets, loss=found.loss,
                                           seconds=stages.seconds))
 
 
@@ -165,16 +171,16 @@ def verify(out: str | os.PathLike[str], model: Any, inputs: Mapping[str, Any] | 
         VerificationError: they disagree.
         TranspileError: any other of the tree.
     """
-    from transpile.module import read_module
+    from transpile.module import files_beside, read_module, stored_as
     source, kind = read_module(Path(out))
-    module = compile(model, inputs, targets, node=node, progress=progress)
-    module = replace(module, source=source, format=kind)
+    module = compile(model, inputs, targets, stored_as(source)[0], node=node, progress=progress)
+    module = replace(module, source=source, format=kind, files=files_beside(Path(out), source))
     stages = Stages(progress)
     with stages("verify"):
         found = module.verify(samples, targets=targets, rtol=rtol, atol=atol,
                               progress=stages.progress)
     found.check(str(out))
-    return replace(module.report, verified=found.targets, seconds=stages.seconds)
+    return replace(module.report, verified=found.targets, loss=found.loss, seconds=stages.seconds)
 
 
 def content_hash(model: Any, inputs: Mapping[str, Any] | None = None, **options: Any) -> str:
@@ -197,9 +203,12 @@ def _format_of(path: Path) -> str:
 
 def _carries(path: Path, digest: str) -> bool:
     """True if the file at `path` was built from the same."""
+    from transpile.module import stored_as
     try:
-        return digest.encode() in path.read_bytes()  # of a page, the header lies further down
-    except OSError:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
         return False
+    _, file = stored_as(text)
+    return digest in text and (not file or path.with_name(file).is_file())
 
 

@@ -19,6 +19,7 @@ from transpile.report import Report
 if TYPE_CHECKING:
     from transpile.emit.options import EmitOptions
     from transpile.ir.graph import Graph
+    from transpile.passes.compress import Compressed
     from transpile.program import Program
     from transpile.verify.check import VerificationReport
 
@@ -38,6 +39,8 @@ class Module:
         content_hash: of the graph, the weights and the options; also in the file's header.
         graph: the model as traced.
         programs: one for each target.
+        files: what must lie beside it, by name: the weights, if they were built as a file.
+        stored: how weights are stored, where that is not simply float32.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Module:
         default=None, repr=False)
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict,
                                                                     repr=False)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    stored: Compressed | None = field(default=None, repr=False)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -63,7 +68,8 @@ class Module:
     def debug_source(self) -> str:
         """The same module as esm, its `model.debug(inputs)` giving each kernel's output."""
         from transpile.emit.module import emit_module
-        options = replace(self.options, format="esm", debug=True, minify=False)
+        options = replace(self.options, format="esm", debug=True, minify=False,
+                          weights_file=False)
         return emit_module(self.programs, options).code
 
     def run(self, inputs: Mapping[str, object], target: str = "js") -> dict[str, np.ndarray]:
@@ -79,23 +85,31 @@ class Module:
         """
         if target in BROWSER_TARGETS:
             from transpile.verify.browser import shared_browser
-            source = self.source if self.format == "esm" else self.debug_source
+            esm = self.format == "esm" and not self.files
+            source = self.source if esm else self.debug_source
             return shared_browser().run(source, inputs, target)
         from transpile.verify.node import shared_host
         source, kind = runnable(self.source, self.format)
-        return shared_host(self.node).run(source, inputs, target, kind)
+        return shared_host(self.node).run(source, inputs, target, kind, files=self.files)
 
     def verify(self, samples: object = None, *, targets: Sequence[str] | None = None,
                rtol: float | None = None, atol: float | None = None,
                progress: Callable[[str, int, int], None] | None = None) -> VerificationReport:
-        """Run the module against the graph and the Python model; see `verify_module`."""
+        """Run the module against the graph and the Python model; see `verify_module`.
+
+        Where weights are stored in fewer bits, the module is compared with the graph that has
+        these weights, and what they cost is reported as `loss`.
+        """
         from transpile.verify.check import verify_module
         return verify_module(self, self.graph, samples, targets=targets, rtol=rtol, atol=atol,
-                             ranges=self.ranges, original=self.original, progress=progress)
+                             ranges=self.ranges, original=self.original, progress=progress,
+                             stored=self.stored)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the module, and its declarations beside it; whole or not at all."""
+        """Write the module, its declarations and files beside it; whole or not at all."""
         path = Path(path)
+        for name, data in self.files.items():
+            write_atomically(path.with_name(name), data)
         declarations = declarations_path(path)
         if declarations and self.format != "html":
             write_atomically(declarations, self.dts)
@@ -108,7 +122,7 @@ def declarations_path(path: Path) -> Path | None:
     return path.with_suffix(suffix) if suffix else None
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside `path` first, then rename: readers see the old file or the new one.
 
     Raises:
@@ -117,8 +131,8 @@ def write_atomically(path: Path, text: str) -> None:
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         mask = os.umask(0)
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
@@ -143,6 +157,28 @@ def read_module(path: Path) -> tuple[str, str]:
         raise SourceError(f"{path} is not a module that transpile made",
                           fix="build one with transpile build")
     return runnable(text, _format(path, text))
+
+
+def stored_as(source: str) -> tuple[str, str]:
+    """How a built module stores its weights, and the name of their file or nothing."""
+    found = re.search(r"^// weights +(\w+)(?: (\S+))?$", source, re.MULTILINE)
+    return (found[1], found[2] or "") if found else ("float32", "")
+
+
+def files_beside(path: Path, source: str) -> dict[str, bytes]:
+    """The files that a built module needs beside it.
+
+    Raises:
+        SourceError: one is missing.
+    """
+    _, name = stored_as(source)
+    try:
+        return {name: path.with_name(name).read_bytes()} if name else {}
+    except OSError as error:
+        raise SourceError(f"{path.with_name(name)} cannot be read", where=str(path),
+                          why=error.strerror or str(error),
+                          fix="put the file of weights beside the module, or build it again"
+                          ) from None
 
 
 def _format(path: Path, text: str) -> str:

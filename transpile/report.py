@@ -37,6 +37,21 @@ class TargetResult:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """How far an output is off because weights are stored in fewer bits.
+
+    Attributes:
+        largest: the largest absolute difference; `relative` to the largest magnitude.
+        rms: the root mean square of the differences over that of the output. For integers and
+            bools it is, like `relative`, the share of elements that differ.
+    """
+
+    largest: float
+    relative: float
+    rms: float
+
+
+@dataclass(frozen=True)
 class Report:
     """The closing table of a build as data.
 
@@ -44,11 +59,16 @@ class Report:
         code_bytes: the module without its weights.
         code_gzip: the same, compressed (gzip -9).
         weight_bytes: the weights as numbers, before base64.
+        files: bytes of what lies beside the module, by name.
         total_bytes: the whole file; `total_gzip` compressed.
         memory: peak bytes of a run, weights included; text where it depends on named sizes.
         flops: floating-point operations of a run, likewise.
         kernels: distinct functions; `calls` of them in a run.
         removed: nodes that each pass took away.
+        stored: bytes of weights by how they are stored: float32, float16, int8, ...
+        refused: weights that are stored with more bits than asked for, as the error would have
+            been too large.
+        loss: by output, what fewer bits cost; empty where not measured, or where there are none.
         verified: by target; empty if verification was left out.
         seconds: by stage.
     """
@@ -65,6 +85,10 @@ class Report:
     kernels: int
     calls: int
     removed: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)
+    stored: Mapping[str, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    loss: Mapping[str, Loss] = field(default_factory=dict)
     verified: Mapping[str, TargetResult] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -88,17 +112,30 @@ class Report:
         removed = ", ".join(f"{name} {count}" for name, count in self.removed.items() if count)
         rows = [
             ("code", f"{size(self.code_bytes)}, {size(self.code_gzip)} gzip"),
-            ("weights", size(self.weight_bytes)),
+            ("weights", self._weights()),
             ("file", f"{size(self.total_bytes)}, {size(self.total_gzip)} gzip"),
             ("peak memory", size(self.memory)),
             ("work", f"{count(self.flops)}FLOP a run"),
             ("kernels", f"{self.kernels}, called {self.calls} times"),
             ("nodes removed", removed or "none"),
         ]
+        rows += [(f"loss in {name}", f"at most {loss.largest:.2g} ({loss.relative:.2g} relative, "
+                  f"rms {loss.rms:.2g})") for name, loss in self.loss.items()]
         rows += [(f"verified {name}", _verdict(result)) for name, result in self.verified.items()]
         if not self.verified:
             rows.append(("verified", "no"))
         return [*rows, ("seconds", _times(self.seconds))]
+
+    def _weights(self) -> str:
+        """Their bytes, by storage where that is not simply float32, and what was refused."""
+        text = size(self.weight_bytes)
+        if set(self.stored) & {"float16", "int8"}:
+            text += f" ({', '.join(f'{name} {size(n)}' for name, n in self.stored.items())})"
+        text += "".join(f", in {name}" for name in self.files)
+        if self.refused:
+            shown = ", ".join(self.refused[:4]) + (", ..." if len(self.refused) > 4 else "")
+            text += f"; too far off, so kept in more bits: {shown}"
+        return text
 
 
 def gzip_size(text: str) -> int:

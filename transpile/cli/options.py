@@ -11,7 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LATER = {"weights": {"float16", "int8"}, "targets": {"webgpu"}}
+LATER = {"targets": {"webgpu"}}
 """What the contract names and this version does not have: refused by name, with the reason."""
 
 
@@ -105,11 +105,10 @@ def targets(ctx: click.Context, param: click.Parameter, value: str | None
 
 def weights(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """The dtype that weights are stored in."""
-    if value in LATER["weights"]:
-        raise click.BadParameter(f"{value} weights come in a later version; there is float32",
-                                 ctx, param)
-    if value != "float32":
-        raise click.BadParameter(f"{value!r} is unknown; there is float32", ctx, param)
+    from transpile.passes.compress import STORAGES
+    if value not in STORAGES:
+        raise click.BadParameter(f"{value!r} is unknown; there is {', '.join(STORAGES)}", ctx,
+                                 param)
     return value
 
 

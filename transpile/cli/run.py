@@ -24,10 +24,11 @@ def command(out: str, inputs: dict[str, Any], target: str, output: str | None,
     """Run the built module OUT.js under Node."""
     import numpy as np
 
-    from transpile.module import read_module
+    from transpile.module import files_beside, read_module
     from transpile.verify.node import shared_host
     source, kind = read_module(Path(out))
-    result = shared_host(node).run(source, inputs, target, kind)
+    result = shared_host(node).run(source, inputs, target, kind,
+                                   files=files_beside(Path(out), source))
     if output:
         np.savez(output, **result)  # type: ignore[arg-type]
         return

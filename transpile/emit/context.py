@@ -33,7 +33,7 @@ _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
 reuse onProgress wasm binary skipped memory step last prepare old given values result label kernel
 dtype view at shape steps data computeSteps shaders drawPlan textureWeights gpu queue
-begin job work finish dims
+begin job work finish dims weightsFile script openGpu giveUp opening selfTest dispose
 f32 i32 u8
 """
 
@@ -44,12 +44,22 @@ GOLDEN_NUMBERS = 16
 """Up to so many golden inputs stand in the code as numbers; more come from the generator."""
 
 
+SCRIPT_URLS = {
+    "esm": "scriptUrl(new Error().stack)",
+    "cjs": "typeof __filename === 'string' ? `file://${__filename}` : ''",
+    "iife": "typeof document === 'object' && document.currentScript ? "
+            "document.currentScript.src : ''",
+    "html": "''"}
+"""Where the module itself lies, by format; empty: what it loads is relative to the page."""
+
+
 class Context:
     """Names and texts for one program; `values()` is the template's input."""
 
     def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter,
-                 binaries: Mapping[str, bytes], gpu: tuple[Program, Target] | None = None) -> None:
-        self.gpu = gpu
+                 binaries: Mapping[str, bytes], gpu: tuple[Program, Target] | None = None,
+                 weights_file: str = "") -> None:
+        self.gpu, self.weights_file = gpu, weights_file
         self.program, self.options, self.printer = program, options, printer
         self.wasm = binaries.get("wasm", b"")
         self.names = Namespace([*OWN_NAMES, *declarations()])
@@ -176,8 +186,11 @@ class Context:
             view = VIEWS[buffer.type.dtype]
             lines.append(f"{view}.set([{number_list(array)}], {element_offset(buffer)});"
                          f"  // {comment_text(f'{name} {buffer.type}')}")
-        size = 0 if is_literal(program) else program.weight_bytes
+        size = 0 if is_literal(program) or self.weights_file else program.weight_bytes
+        end = program.weight_offset + program.weight_bytes
         return {"weight_lines": lines, "placeholder": PLACEHOLDER,
+                "weights_file": self.weights_file, "weight_end": end,
+                "script_url": SCRIPT_URLS[self.options.format],
                 "weight_bytes": program.weight_bytes, "weight_offset": program.weight_offset,
                 "persistent_bytes": program.persistent_bytes, "base64_length": -(-size // 3) * 4}
 

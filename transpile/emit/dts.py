@@ -55,5 +55,6 @@ def declarations(program: Program, options: EmitOptions, global_name: str) -> st
                   outputs="".join(map(_output, program.outputs)), given=bare,
                   input_list=", ".join(map(_metadata, program.inputs)),
                   output_list=", ".join(map(_metadata, program.outputs)),
-                  target=program.target, debug=options.debug, global_name=global_name,
+                  target=program.target, debug=options.debug, weights_file=options.weights_file,
+                  global_name=global_name,
                   is_global=options.format in ("iife", "html"))

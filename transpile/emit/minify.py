@@ -6,12 +6,12 @@ import re
 
 from transpile.errors import DependencyError
 
-_KEPT = re.compile(r"^// (?:.*: made by transpile|content ).*\n", re.MULTILINE)
-"""What tells a file apart: its maker and its content hash."""
+_KEPT = re.compile(r"^// (?:.*: made by transpile|(?:content|weights) ).*\n", re.MULTILINE)
+"""What tells a file apart: its maker, its content hash, and how weights are stored."""
 
 
 def minify(code: str) -> str:
-    """`code` without comments and needless white space, two lines of the header excepted.
+    """`code` without comments and needless white space, what the header says of its content excepted.
 
     Names stay as they are.
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions, EmittedModule, KernelPrinter
-from transpile.emit.weights import PLACEHOLDER, base64_chunks, is_literal, weight_bytes
+from transpile.emit.weights import (
+    PLACEHOLDER,
+    base64_chunks,
+    file_name,
+    is_literal,
+    weight_bytes,
+)
 from transpile.errors import InternalError
 from transpile.program import Program
 
@@ -31,13 +38,15 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     binaries = {p.target: assemble(p, steps=options.debug) for p in programs
                 if (assemble := TARGETS[p.target].assemble)}
     lead = next(TARGETS[p.target] for p in reversed(programs) if TARGETS[p.target].cpu)
+    data = b"" if is_literal(program) else weight_bytes(program)
+    files = {file_name(program.name, data): data} if data and options.weights_file else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,
-                      gpu and (gpu, lead))
+                      gpu and (gpu, lead), "".join(files))
     body = render("module.js.j2", **context.values())
-    top = header(program, [p.target for p in programs], options)
+    top = header(program, [p.target for p in programs], options, files)
     skeleton = _finish(top + body, context.global_name, options)
-    chunks = [] if is_literal(program) else base64_chunks(weight_bytes(program))
-    return _assemble(program, options, context, skeleton, chunks)
+    made = _assemble(program, options, context, skeleton, [] if files else base64_chunks(data))
+    return replace(made, files=files)
 
 
 def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: str,
@@ -62,16 +71,19 @@ def _printer(target: str, given: Mapping[str, KernelPrinter]) -> KernelPrinter:
     return printer
 
 
-def header(program: Program, targets: Sequence[str], options: EmitOptions) -> str:
+def header(program: Program, targets: Sequence[str], options: EmitOptions,
+           files: Iterable[str] = ()) -> str:
     """The comment at the top; kept by minifiers."""
     def ports(which: Sequence[Any]) -> str:
         return ", ".join(f"{p.name}: {p.type}" for p in which)
 
     made = f"by transpile {options.version}".rstrip()
+    weights = " ".join([options.weights, *files])
     rows = [("", f"{program.name}: made {made}"),
             ("source", options.source or program.origin), ("inputs", ports(program.inputs)),
             ("outputs", ports(program.outputs)), ("targets", ", ".join(targets)),
-            ("licence", options.licence), ("content", options.content_hash)]
+            ("weights", weights if weights != "float32" else ""), ("licence", options.licence),
+            ("content", options.content_hash)]
     return "".join(f"// {comment_text(f'{label:9}{text}' if label else text)}\n"
                    for label, text in rows if text) + "\n"
 

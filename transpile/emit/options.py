@@ -49,6 +49,8 @@ class EmitOptions:
         minify: comments and white space out; the weights stay as they are.
         global_name: of an iife; default: the model's name.
         page: for html.
+        weights: how they are stored, for the header.
+        weights_file: put them into a file beside the module.
         printers: by target; default: those of `transpile.targets`.
     """
 
@@ -62,6 +64,8 @@ class EmitOptions:
     minify: bool = False
     global_name: str = ""
     page: PageOptions = field(default_factory=PageOptions)
+    weights: str = "float32"
+    weights_file: bool = False
     printers: Mapping[str, KernelPrinter] = field(default_factory=dict)
 
 
@@ -75,6 +79,7 @@ class EmittedModule:
         weight_bytes: size of the weights in memory.
         code_without_weights: JS for a parser: the script with the base64 chunks left out.
         global_name: what an iife or page declares.
+        files: what must lie beside the module, by name.
     """
 
     code: str
@@ -82,3 +87,4 @@ class EmittedModule:
     weight_bytes: int
     code_without_weights: str
     global_name: str
+    files: Mapping[str, bytes] = field(default_factory=dict)

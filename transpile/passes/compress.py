@@ -71,6 +71,11 @@ class Compressed:
     tensors: tuple[Stored, ...]
 
     @property
+    def changed(self) -> bool:
+        """True if anything is rounded."""
+        return self.graph is not self.original
+
+    @property
     def bytes_by_storage(self) -> dict[str, int]:
         """Bytes of all tensors of each kind."""
         total: Counter[str] = Counter()

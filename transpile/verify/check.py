@@ -10,12 +10,14 @@ import numpy as np
 
 from transpile.errors import VerificationError
 from transpile.ir.graph import Graph
-from transpile.report import Progress, TargetResult, silent
+from transpile.report import Loss, Progress, TargetResult, silent
 from transpile.verify.compare import Comparison, Tolerance, compare, node_lengths, tolerance
+from transpile.verify.loss import losses, worst
 from transpile.verify.samples import Inputs, Ranges, given_inputs, random_inputs
 
 if TYPE_CHECKING:
     from transpile.module import Module
+    from transpile.passes.compress import Compressed
     from transpile.verify.locate import KernelDifference
 
 
@@ -60,10 +62,12 @@ class VerificationReport:
         targets: the errors on each target.
         failures: outputs beyond the tolerance; verification of a target stops at its first input
             set that fails.
+        loss: what storing weights in fewer bits costs, by output.
     """
 
     targets: Mapping[str, TargetResult] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    loss: Mapping[str, Loss] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -137,7 +141,7 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
                   targets: Sequence[str] | None = None, rtol: float | None = None,
                   atol: float | None = None, ranges: Ranges | None = None,
                   original: Callable[[Inputs], Mapping[str, np.ndarray]] | None = None,
-                  progress: Progress | None = None) -> VerificationReport:
+                  stored: Compressed | None = None, progress: Progress | None = None) -> VerificationReport:
     """Run `module` against `graph` on seeded random inputs and on `samples`.
 
     Named dimensions are tried at several sizes, 1 among them.
@@ -148,6 +152,8 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
         rtol, atol: instead of the tolerance that follows from the model.
         ranges: (low, high) by input name for the random inputs.
         original: the Python model itself, outputs by name; checks the trace, too.
+        stored: where weights are stored in fewer bits; the module must agree with these, and the
+            optimised graph, before they were rounded, with `graph`.
 
     Raises:
         JavaScriptError: the module threw.
@@ -157,11 +163,16 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
     total, done = len(inputs) * (len(wanted) + 1), 0
     results: dict[str, TargetResult] = {}
     failures: list[Failure] = []
+    loss: dict[str, Loss] = {}
     report = progress or silent
     for one in inputs:
         report("verify: reference", done, total)
         expected = expected_outputs(graph, one, rtol=rtol, atol=atol)
         failures += _failures("the trace", original(one), expected, one) if original else []
+        if stored:
+            failures += _failures("the passes", _outputs(stored.original, one), expected, one)
+            exact, expected = expected, expected_outputs(stored.rounded, one, rtol=rtol, atol=atol)
+            loss = worst(loss, losses(exact, expected))
         done += 1
         for target in wanted:
             if any(f.target == target for f in failures):
@@ -172,7 +183,16 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
             results[target] = _merge(results.get(target), compare_outputs(got, allowed))
             failures += _failures(target, got, allowed, one)
             done += 1
-    return VerificationReport(results, _located(module, failures, inputs))
+    return VerificationReport(results, _located(module, failures, inputs), loss)
+
+
+def _outputs(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The outputs in float64, handed out as a module would."""
+    from transpile.ir.interpret import interpret
+    dtypes = {name: node.dtype for name, node in graph.outputs}
+    with np.errstate(over="ignore"):
+        return {name: value.astype(dtypes[name])
+                for name, value in interpret(graph, inputs, dtype="float64").items()}
 
 
 def _failures(target: str, got: Mapping[str, np.ndarray], expected: Mapping[str, Expected],
@@ -195,7 +215,7 @@ def _located(module: Module, failures: Sequence[Failure], inputs: Sequence[Input
     """The failures, the first of each target with the kernel that went wrong first."""
     from transpile.verify.locate import first_difference
     result: list[Failure] = []
-    seen = {"the trace"}
+    seen = {"the trace", "the passes"}
     for failure in failures:
         if failure.target in seen:
             result.append(failure)

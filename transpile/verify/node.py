@@ -99,6 +99,7 @@ class NodeHost:
         self._answers: Queue[str] = Queue()
         self._stderr: deque[str] = deque(maxlen=40)
         self._loaded: set[str] = set()
+        self._files: dict[str, str] = {}
         self._count = 0
         atexit.register(self.close)
 
@@ -115,13 +116,15 @@ class NodeHost:
         return result
 
     def run(self, source: str, inputs: Mapping[str, object], target: str = "js",
-            format: str = "esm") -> dict[str, np.ndarray]:
-        """The outputs, by name, of the module `source` for `inputs`.
+            format: str = "esm", *, files: Mapping[str, bytes] | None = None
+            ) -> dict[str, np.ndarray]:
+        """The outputs, by name, of the module `source` for `inputs`; `files` lie beside it.
 
         Raises:
             JavaScriptError: the module threw, or does not have the target.
         """
         with self._lock:
+            self.provide(files or {})
             answer = self._on_module("run", source, target, format, inputs)
             return decode_outputs(answer["outputs"])
 
@@ -150,6 +153,16 @@ class NodeHost:
         """What the module's own `selfTest()` says."""
         return self._on_module("selfTest", source, target, format)
 
+    def provide(self, files: Mapping[str, bytes]) -> None:
+        """Put files beside the modules; their names tell their contents apart."""
+        with self._lock:
+            self._make_folder()
+            for name, data in files.items():
+                path = Path(self._folder.name) / name
+                if not path.is_file():
+                    path.write_bytes(data)
+                self._files[name] = str(path)
+
     def close(self) -> None:
         """End the process and remove its files; further calls start a new one."""
         with self._lock:
@@ -163,12 +176,13 @@ class NodeHost:
             path = self._module_file(source, format)
             if inputs is not None:
                 fields["inputs"] = encode_inputs(inputs, Path(self._folder.name))
+            if format == "iife":  # a script in a context of its own can neither fetch nor import
+                fields["weights"] = next((p for n, p in self._files.items() if n in source), None)
             return self._request({"op": op, "path": path, "target": target, "format": format,
                                   **fields})
 
     def _module_file(self, source: str, format: str) -> str:
-        if not Path(self._folder.name).is_dir():
-            self._folder = tempfile.TemporaryDirectory(prefix="transpile-")
+        self._make_folder()
         digest = sha256(source.encode()).hexdigest()[:24]
         path = Path(self._folder.name) / (digest + SUFFIX[format])
         if str(path) not in self._loaded:
@@ -177,6 +191,11 @@ class NodeHost:
             path.write_text(source, encoding="utf-8")
             self._loaded.add(str(path))
         return str(path)
+
+    def _make_folder(self) -> None:
+        if not Path(self._folder.name).is_dir():
+            self._folder = tempfile.TemporaryDirectory(prefix="transpile-")
+            self._files.clear()
 
     def _start(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(

@@ -69,7 +69,8 @@ async function modelAt(request) {
   if (!models.has(key)) {
     const module = await moduleAt(request.path, request.format);
     const started = performance.now();
-    models.set(key, await module.load({ target: request.target }));
+    const weights = request.weights && fs.readFileSync(request.weights);
+    models.set(key, await module.load({ target: request.target, weights }));
     models.get(key).loadTime = performance.now() - started;
   }
   const model = models.get(key);
