@@ -79,14 +79,14 @@ def scalar_load(load: Load) -> Expr:
     start = load.index - lane
     if not aligned(start):
         return load
-    texel = Load(load.buffer, start, f"{load.dtype}x4", 4)
+    texel = Load(load.buffer, start, f"{load.dtype}x4")
     return Call("lane", (texel, Const(lane, "int32")), load.dtype)
 
 
 def scalars(expr: Expr) -> Expr:
     """Every load through `scalar_load`; indices keep theirs."""
     if isinstance(expr, Load):
-        return scalar_load(expr) if expr.lanes == 1 else expr
+        return expr if is_vector(expr.dtype) else scalar_load(expr)
     if isinstance(expr, Call):
         return replace(expr, args=tuple(map(scalars, expr.args)))
     return expr
@@ -119,7 +119,7 @@ class Vectoriser:
             return scalar_load(value) if isinstance(value, Load) else value
         if isinstance(value, Load) and coefficient(value.index, LANE) == 1 and aligned(
                 value.index - LANE_INDEX):
-            return Load(value.buffer, value.index - LANE_INDEX, f"{value.dtype}x4", 4)
+            return Load(value.buffer, value.index - LANE_INDEX, f"{value.dtype}x4")
         each = [scalars(substitute_expr(value, {LANE.name: n})) for n in range(4)]
         if all(e == each[0] for e in each):
             return each[0]

@@ -279,10 +279,10 @@ class Printer:
                     self.functions[definition(name, True)] = None
 
     def load(self, value: Load) -> tuple[str, float]:
-        if value.lanes == 4:
+        if is_vector(value.dtype):
             text = self.texel(value)
             return f"notEqual({text}, ivec4(0))" if base(value.dtype) == "bool" else text, ATOM
-        texel = self.texel(Load(value.buffer, value.index, value.dtype, 4))
+        texel = self.texel(Load(value.buffer, value.index, f"{value.dtype}x4"))
         text = f"{texel}[{self.expr_mod4(value.index)}]"
         return f"({text} != 0)" if value.dtype == "bool" else text, ATOM
 
