@@ -58,7 +58,7 @@ def previous(value: float) -> float:
     return float(np.nextafter(np.float32(value), np.float32(-np.inf)))
 
 
-def put_split(splits: Splits, place: int, mode: str, feature: int, value: float,  # noqa: PLR0913
+def put_split(splits: Splits, place: int, mode: str, feature: int, value: float,
               true: int, false: int, lost_true: bool) -> None:
     """One node of any mode, written with splits of one kind."""
     if mode == "BRANCH_LEQ":
@@ -73,8 +73,8 @@ def put_split(splits: Splits, place: int, mode: str, feature: int, value: float,
         extra = splits.grow()
         splits.put(place, feature, value, extra, false, lost_true)
         splits.put(extra, feature, previous(value), false, true, False)
-    elif mode == "BRANCH_NEQ":
-        put_split(splits, place, "BRANCH_EQ", feature, value, false, true, not lost_true)
+    elif mode == "BRANCH_NEQ":  # NaN differs from every number
+        put_split(splits, place, "BRANCH_EQ", feature, value, false, true, False)
     else:
         raise SourceError(f"a tree has a node of the unknown mode {mode!r}")
 

@@ -1,0 +1,153 @@
+"""Estimators and pipelines through the emitted JS against scikit-learn on its own data sets."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import datasets
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
+from sklearn.svm import SVC, SVR
+
+import transpile
+from transpile.errors import SourceError, UnsupportedError
+from transpile.frontends.sklearn import SklearnModel
+
+IRIS = datasets.load_iris()
+WINE = datasets.load_wine()
+CANCER = datasets.load_breast_cancer()
+DIABETES = datasets.load_diabetes()
+
+CLASSIFIERS = [
+    (LogisticRegression(max_iter=500), WINE), (RandomForestClassifier(20, random_state=0), WINE),
+    (GradientBoostingClassifier(n_estimators=10, random_state=0), IRIS),
+    (GradientBoostingClassifier(n_estimators=10, random_state=0), CANCER),
+    (HistGradientBoostingClassifier(max_iter=10), WINE), (SVC(probability=True), IRIS),
+    (SVC(kernel="poly"), CANCER), (GaussianNB(), IRIS), (LinearDiscriminantAnalysis(), CANCER),
+    (MLPClassifier(max_iter=40, random_state=0), IRIS), (SGDClassifier(random_state=0), CANCER),
+    (make_pipeline(StandardScaler(), PCA(3), LogisticRegression()), WINE),
+    (make_pipeline(SimpleImputer(), MinMaxScaler(), SVC(probability=True)), IRIS)]
+
+REGRESSORS = [
+    (Ridge(), 1e-6), (RandomForestRegressor(12, random_state=0), 1e-6), (SVR(), 1e-6),
+    (make_pipeline(PolynomialFeatures(), StandardScaler(), Ridge()), 1e-5)]
+
+
+def rows(data: Any) -> np.ndarray:
+    x: np.ndarray = np.asarray(data.data, np.float32)
+    return x
+
+
+def run(model: Any, x: np.ndarray) -> dict[str, np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return transpile.compile(model, targets=["js"]).run({"x": x}, "js")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "data"), CLASSIFIERS,
+                         ids=lambda v: type(getattr(v, "steps", [("", v)])[-1][1]).__name__)
+def test_classifiers_decide_alike(estimator: Any, data: Any) -> None:
+    x = rows(data)
+    estimator.fit(x, data.target)
+    got = run(estimator, x)
+    np.testing.assert_array_equal(got["predict"], estimator.predict(x))
+    if hasattr(estimator, "predict_proba"):
+        np.testing.assert_allclose(got["predict_proba"], estimator.predict_proba(x), atol=1e-5)
+    else:
+        wanted = estimator.decision_function(x)
+        np.testing.assert_allclose(got["decision_function"], wanted,
+                                   atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("estimator", "tolerance"), REGRESSORS)
+def test_regressors_agree(estimator: Any, tolerance: float) -> None:
+    x = rows(DIABETES)
+    estimator.fit(x, DIABETES.target)
+    wanted = estimator.predict(x)
+    np.testing.assert_allclose(run(estimator, x)["predict"], wanted,
+                               atol=tolerance * np.abs(wanted).max())
+
+
+def test_clusters_and_their_distances() -> None:
+    x = rows(IRIS)
+    means = KMeans(3, random_state=0, n_init=2).fit(x)
+    got = run(means, x)
+    np.testing.assert_array_equal(got["predict"], means.predict(x))
+    np.testing.assert_allclose(got["transform"], means.transform(x), atol=1e-4)
+
+
+def test_classes_with_names_give_numbers_and_labels() -> None:
+    x, names = rows(IRIS), IRIS.target_names[IRIS.target]
+    forest = RandomForestClassifier(5, random_state=0).fit(x, names)
+    model = SklearnModel(forest)
+    model.trace()
+    assert model.labels == {"predict_proba": ("setosa", "versicolor", "virginica")}
+    np.testing.assert_array_equal(forest.classes_[run(forest, x)["predict"]], forest.predict(x))
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(handle_unknown="ignore"), OrdinalEncoder()])
+def test_columns_with_categories(encoder: Any) -> None:
+    """Numbers are scaled; a column of strings enters as the numbers of its categories."""
+    rng = np.random.default_rng(0)
+    colour = np.array(["blue", "green", "red"])[rng.integers(0, 3, 60)]
+    width = rng.normal(size=60).astype(np.float32)
+    x = np.empty((60, 2), object)
+    x[:, 0], x[:, 1] = width, colour
+    chosen = ColumnTransformer([("n", StandardScaler(), [0]), ("c", encoder, [1])])
+    pipeline = make_pipeline(chosen, LogisticRegression())
+    pipeline.fit(x, (width > 0) ^ (colour == "red"))
+    codes = np.searchsorted(["blue", "green", "red"], colour)
+    got = run(pipeline, np.stack([width, codes], axis=1).astype(np.float32))
+    np.testing.assert_allclose(got["predict_proba"], pipeline.predict_proba(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(("package", "name"), [
+    ("xgboost", "XGBClassifier"), ("lightgbm", "LGBMClassifier")])
+def test_other_libraries_trees(package: str, name: str) -> None:
+    """Missing values go where the library sends them."""
+    library = pytest.importorskip(package)
+    x = rows(WINE).copy()
+    x[::7, 2] = np.nan
+    options = {"verbose": -1} if package == "lightgbm" else {}
+    model = getattr(library, name)(n_estimators=8, **options).fit(x, WINE.target)
+    got = run(model, x)
+    np.testing.assert_array_equal(got["predict"], model.predict(x))
+    np.testing.assert_allclose(got["predict_proba"], model.predict_proba(x), atol=1e-5)
+
+
+def test_verification_runs_scikit_learn(tmp_path: Any) -> None:
+    model = LogisticRegression(max_iter=300).fit(rows(IRIS), IRIS.target)
+    module = transpile.build(model, tmp_path / "iris.js", targets=["js"])
+    assert module is not None and module.report.verified["js"].runs == 3
+
+
+def test_errors_say_what_to_do() -> None:
+    with pytest.raises(SourceError, match="not fitted"):
+        transpile.compile(LogisticRegression())
+    from sklearn.decomposition import FastICA
+    with pytest.raises(UnsupportedError, match="FastICA"):
+        transpile.compile(FastICA(2, random_state=0).fit(rows(IRIS)))
