@@ -59,6 +59,7 @@ def fixed() -> Iterator[Given]:
         yield of("cumsum", random(5, n), axis=0)
         yield of("cumsum", random(3, n), axis=1, reverse=True)
         yield of("transpose", random(n, 6), perm=(1, 0))
+        yield of("transpose", random(2, n, 3, 9), perm=(0, 3, 2, 1))
         yield of("contract", random(5, n), random(6, n), equation="mk,nk->mn")
         yield of("contract", random(2, 3, n), random(2, n, 9), equation="bmk,bkn->bmn")
         yield of("contract", random(n, 5), random(n, 7), equation="km,kn->mn")
@@ -79,6 +80,8 @@ def symbolic() -> Iterator[Given]:
     size = dim("size")
     for n in SIZES:
         yield dense(size, 5, 24, n)
+        yield (graph_of("transpose", [TensorType("float32", (size, 6))], {"perm": (1, 0)}),
+               {"x0": random(n, 6)})
         for op, shape, attrs in (("sigmoid", (n,), {}), ("softmax", (2, n), {"axis": -1}),
                                  ("mean", (n, 3), {"axes": (0,), "keepdims": False})):
             named = tuple(size if d == n else d for d in shape) if n not in (2, 3) else shape
@@ -116,6 +119,7 @@ def test_a_matrix_product_keeps_a_tile_in_registers() -> None:
 @pytest.mark.parametrize(("given", "instruction"), [
     (of("tanh", random(64)), "f32x4.div"),
     (of("contract", random(8, 32), random(8, 32), equation="mk,nk->mn"), "f32x4.mul"),
+    (of("transpose", random(9, 7), perm=(1, 0)), "i8x16.shuffle"),
     (of("where", random(32) > 0, random(32), random(32)), "f32.load"),  # bools are bytes
     (of("window_max", random(1, 8, 8, 16), window=(2, 2), stride=(2, 2), dilation=(1, 1)),
      "f32x4.pmax"),

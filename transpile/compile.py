@@ -246,7 +246,9 @@ def _statements(group: Group, target: Target, values: Values, out: Argument,
         scratches += context.scratches
         return body, _count(body)
     nest = build_nest(output, group.anchor, values, out)
-    return scheduled(nest, target.schedule(nest)), _nest_flops(nest)
+    made = (kernel(nest) for kernel in target.kernels)
+    body = next((tuple(b) for b in made if b is not None), ())
+    return body or scheduled(nest, target.schedule(nest)), _nest_flops(nest)
 
 
 def _nest_flops(nest: Nest) -> Dim:
@@ -278,7 +280,8 @@ def _assemble(graph: Graph, target: Target, builder: _Builder, *, reuse: bool) -
         {n.name: stored(n, storage.panels) for n in found.constants},
         tuple(builder.kernels.values()), tuple(s.call for s in steps if not s.at_load),
         found.weight_bytes, found.memory, graph, tuple(s.call for s in steps if s.at_load),
-        found.weight_offset, found.passing_bytes, found.load_bytes)
+        found.weight_offset, found.passing_bytes, found.load_bytes,
+        {n.name: width for n, width in storage.panels.items()})
 
 
 def stored(node: Node, panels: Mapping[Node, int]) -> np.ndarray:

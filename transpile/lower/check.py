@@ -196,7 +196,7 @@ class _Checker:
             dtype, lanes = _scalar(expr.dtype)
             known = self.buffer(expr.buffer, scope).dtype
             self.require(dtype == known, f"{expr.buffer} is {known}, and loaded as {expr.dtype}")
-            self.access(expr.buffer, expr.index, max(lanes, expr.lanes), scope)
+            self.access(expr.buffer, expr.index, lanes, scope)
         elif isinstance(expr, Call):
             self.call(expr, scope)
         else:

@@ -2,6 +2,12 @@
 
 Every operator is a call of a row of the scalar table (`lower/scalar.py`); an index is a `Dim`
 (see `ir/dims.py`), never an expression, so that bounds stay known.
+
+The native vector has four lanes. It is a dtype like any other: `float32x4`, `int32x4`, `uint8x4`
+(in memory only; its lanes hold int32), and the mask `boolx4`, which comparisons of vectors give
+and `select` takes. A `Load` or `Store` of a vector walks four adjacent elements from its index on,
+which counts elements, not vectors. `splat` puts a scalar into every lane, `lane0` to `lane3` take
+one out, `zip_low` and its kin move lanes of two vectors.
 """
 
 from __future__ import annotations
@@ -39,12 +45,11 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`buffer[index]`; `lanes` adjacent elements from there on where `lanes` is 4."""
+    """`buffer[index]`, or the four elements from there on where the dtype is a vector's."""
 
     buffer: str
     index: Dim
     dtype: str = "float32"
-    lanes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,6 +248,10 @@ def _logic_rows() -> list[Scalar]:
     ]
 
 
+def _lanes_of(*lanes: int) -> Callable[[Any, Any], Any]:
+    return lambda a, b: np.concatenate([a, b], axis=-1)[..., lanes]
+
+
 def _machine_rows() -> list[Scalar]:
     """Functions that only decompositions and vectors use."""
     def same_bits(dtype: Any) -> Callable[[Any], Any]:
@@ -261,6 +265,10 @@ def _machine_rows() -> list[Scalar]:
         Scalar("from_half", half.half_value, "float32", decompose=half.from_half, cost=12),
         Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
         Scalar("to_float64", np.float64, "float64"), Scalar("splat", lambda x: x, cost=0),
+        # a0 b0 a1 b1, a2 b2 a3 b3, a0 a1 b0 b1, a2 a3 b2 b3
+        *(Scalar(name, _lanes_of(*lanes), cost=0) for name, lanes in (
+            ("zip_low", (0, 4, 1, 5)), ("zip_high", (2, 6, 3, 7)),
+            ("halves_low", (0, 1, 4, 5)), ("halves_high", (2, 3, 6, 7)))),
         *(Scalar(f"lane{i}", lambda x, i=i: x[..., i], cost=0) for i in range(4)),
     ]
 

@@ -38,6 +38,11 @@ def _rounded(name: str) -> dict[str, str]:
     return {**_floats(name), "f64": f"f64.{name}", "": "", "int32x4": ""}
 
 
+def _shuffle(*lanes: int) -> str:
+    """Lanes of two vectors by number: 0 to 3 of the first, 4 to 7 of the second."""
+    return "i8x16.shuffle:" + ",".join(str(4 * n + i) for n in lanes for i in range(4))
+
+
 def _without_vector(cells: dict[str, str]) -> dict[str, str]:
     return {dtype: cell for dtype, cell in cells.items() if "x4" not in dtype}
 
@@ -78,6 +83,10 @@ WASM: dict[str, Mapping[str, str]] = {
     "splat": {"float32": "f32x4.splat", "int32": "i32x4.splat", "bool": "{0} i32.const:-1 i32.mul"
               " i32x4.splat"},
     **{f"lane{i}": {"float32x4": f"f32x4.extract_lane:{i}"} for i in range(4)},
+    "zip_low": {"float32x4": _shuffle(0, 4, 1, 5)},
+    "zip_high": {"float32x4": _shuffle(2, 6, 3, 7)},
+    "halves_low": {"float32x4": _shuffle(0, 1, 4, 5)},
+    "halves_high": {"float32x4": _shuffle(2, 3, 6, 7)},
     "to_float64": {"float32": "f64.promote_f32", "": "f64.convert_i32_s"},
     "to_float32": {"float32": "", "float64": "f32.demote_f64", "": "f32.convert_i32_s",
                    "int32x4": "f32x4.convert_i32x4_s"},

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from transpile.ir.dims import Atom, Axis, Dim, FloorDiv, Mod, Name, Opaque
-from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
+from transpile.lower.expr import Call, Const, Expr, Index, Local, Pointer
 from transpile.lower.scalar import result_dtype
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 
@@ -127,8 +127,7 @@ class _Printer:
             args = ", ".join(map(self.expr, expr.args))
             return f"{self.typed(expr.fn, expr.dtype, usual)}({args})"
         usual = self.scope.buffers.get(expr.buffer, "float32")
-        lanes = f", lanes {expr.lanes}" if isinstance(expr, Load) and expr.lanes != 1 else ""
-        place = f"{self.typed(expr.buffer, expr.dtype, usual)}[{self.dim(expr.index)}{lanes}]"
+        place = f"{self.typed(expr.buffer, expr.dtype, usual)}[{self.dim(expr.index)}]"
         return f"&{place}" if isinstance(expr, Pointer) else place
 
     def const(self, const: Const) -> str:

@@ -230,12 +230,9 @@ class _Line:
         return self.place(name, dtype or self.scope.buffers.get(name, "float32"), pointer)
 
     def place(self, name: str, dtype: str, pointer: bool) -> Expr:
-        index, lanes = self.dim(), 1
-        if self.accept(","):
-            self.expect("lanes")
-            lanes = int(self.token())
+        index = self.dim()
         self.expect("]")
-        return Pointer(name, index, dtype) if pointer else Load(name, index, dtype, lanes)
+        return Pointer(name, index, dtype) if pointer else Load(name, index, dtype)
 
     def const(self) -> Const:
         sign = -1 if self.accept("-") else 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transpile.ir.dims import Dim
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest
-from transpile.lower.stmt import Kernel
+from transpile.lower.stmt import Kernel, Stmt
 from transpile.passes.manager import Pass
 
 
@@ -26,6 +26,8 @@ class Target:
         column: the column of the scalar table that it prints.
         schedule: the L1 schedule of a nest.
         print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
+        kernels: hand-scheduled kernels, asked in order: each gives the statements of a nest that it
+            is made for, else None; see `transpile/kernels`.
         passes: graph rewrites for this target alone, after the common ones.
         panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
         assemble: for a target whose kernels are one binary: `assemble(program, steps=False)`.
@@ -37,6 +39,7 @@ class Target:
     column: str
     schedule: Callable[[Nest], Tile]
     print_kernel: Callable[[Kernel, str], str]
+    kernels: tuple[Callable[[Nest], Sequence[Stmt] | None], ...] = ()
     passes: tuple[Pass, ...] = ()
     panel: Callable[[Dim], int] = row_major
     assemble: Callable[..., bytes] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpile.kernels.transpose import transpose
 from transpile.lower.advance import advance
 from transpile.lower.hoist import hoist
 from transpile.lower.stmt import Kernel
@@ -31,5 +32,6 @@ def assemble(program: Program, *, steps: bool = False) -> bytes:
     return assemble_program(program, [function(k, "") for k in program.kernels], steps=steps)
 
 
-WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, assemble=assemble,
+WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(transpose,),
+              assemble=assemble,
               passes=(Pass("winograd", winograd, once=True),))

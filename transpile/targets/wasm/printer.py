@@ -214,7 +214,7 @@ class Printer(Body):
                 self.expr(args[int(word[1:-1])])
             else:
                 name, _, immediate = word.partition(":")
-                self.emit(name, *([int(immediate)] if immediate else []))
+                self.emit(name, *map(int, immediate.split(",") if immediate else ()))
 
     def lazy(self, value: Call) -> bool:
         """True if an operand after the first may not, or should not, always be evaluated."""
