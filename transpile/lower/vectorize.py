@@ -64,6 +64,10 @@ def spread(value: Expr) -> Expr:
     return Call("splat", (value,), vector_dtype(value.dtype))
 
 
+SHORT = 12
+"""A loop of so few steps is left as it is: lanes and their tail would be longer than they save."""
+
+
 @dataclass
 class _Lifter:
     """Lifts statements over `lane`, which stands for the first of four values afterwards.
@@ -187,6 +191,9 @@ def _without_dead(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
 
 # ---- loops with accumulators
 
+ACCUMULATORS = 8
+"""Vectors at most that a loop adds to: half of the registers that a processor has at least."""
+
 COMBINES = {"add": 0.0, "mul": 1.0, "maximum": -float("inf"), "minimum": float("inf")}
 """Functions whose order does not matter, and what they start from."""
 
@@ -213,7 +220,7 @@ def vectorize(body: Sequence[Stmt], copies: int = 2) -> tuple[Stmt, ...]:
 def _outer_loop(loop: For, copies: int) -> Sequence[Stmt] | None:
     """A loop around others in lanes: four runs of the inner loops at once; None if it cannot."""
     most = upper(loop.stop - loop.start)
-    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body) or (
+    if loop.step != 1 or (isinstance(most, int) and most <= SHORT) or not _scalar(loop.body) or (
             not _apart(loop)):
         return None
     try:
@@ -268,12 +275,13 @@ def _gap(distance: Dim) -> bool:
 def _vector_loop(loop: For, copies: int) -> Sequence[Stmt]:
     length = loop.stop - loop.start
     most = upper(length)
-    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body) or (
+    if loop.step != 1 or (isinstance(most, int) and most <= SHORT) or not _scalar(loop.body) or (
             not _apart(loop)):
         return [loop]
     try:
         found = _accumulators(loop)
-        if not found or (isinstance(most, int) and most < LANES * copies):
+        short = isinstance(most, int) and most < LANES * copies
+        if not found or short or len(found) * copies > ACCUMULATORS:
             copies = 1
         return _split(loop, found, copies)
     except NotVector:
