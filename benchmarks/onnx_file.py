@@ -50,7 +50,8 @@ def write(net: Net, path: str) -> None:
         values[i] = WRITERS[layer.kind](w, layer, *inputs)
     w.nodes[-1].output[0] = "y"
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, net.shape)
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    rank = 3 if net.layers[-1].kind == "encoder" else 2
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * rank)
     graph = helper.make_graph(w.nodes, "net", [x], [y], w.constants)
     save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)],
                                  ir_version=8), path)

@@ -61,9 +61,11 @@ function round(entry, milliseconds) {
     entry.model.runSync(inputs);
     entry.times.push(performance.now() - before);
     if (entry.stepped) entry.steps.push(timeSteps(entry.stepped, entry.names));
-    const now = performance.now();
-    peak(PEAK_LOOPS);
-    peaks.push(performance.now() - now);
+    for (let i = 0; i < 3; i++) {
+      const now = performance.now();
+      peak(PEAK_LOOPS);
+      peaks.push(performance.now() - now);
+    }
   } while (performance.now() - start < milliseconds);
 }
 
