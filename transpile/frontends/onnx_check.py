@@ -15,6 +15,7 @@ MAX_ELEMENTS = 1 << 31
 
 def check_model(proto: Any) -> None:
     """SourceError or UnsupportedError, with the reason, for a message that cannot be compiled."""
+    _check_texts(proto)
     _check_opsets(proto)
     graphs = [proto.graph, *(g for n in walk(proto.graph.node) for g in _graphs(n))]
     for graph in graphs:
@@ -25,6 +26,23 @@ def check_model(proto: Any) -> None:
     _check_single_assignment(proto.graph)
     for function in proto.functions:
         _check_recursion(function, {(f.domain, f.name): f for f in proto.functions}, ())
+
+
+def _check_texts(proto: Any) -> None:
+    """Names that are no UTF-8 come as bytes."""
+    nodes = [*walk(proto.graph.node), *(n for f in proto.functions for n in walk(f.node))]
+    graphs = [proto.graph, *(g for n in nodes for g in _graphs(n))]
+    texts = [t for n in nodes for t in (n.name, n.op_type, n.domain, *n.input, *n.output,
+                                        *(a.name for a in n.attribute),
+                                        *(a.ref_attr_name for a in n.attribute))]
+    texts += [v.name for g in graphs for v in (*g.input, *g.output, *g.initializer)]
+    texts += [d.dim_param for v in proto.graph.input for d in v.type.tensor_type.shape.dim]
+    texts += [proto.graph.name, *(o.domain for o in proto.opset_import)]
+    texts += [t for f in proto.functions for t in (f.name, f.domain, *f.input, *f.output)]
+    wrong = next((t for t in texts if not isinstance(t, str)), None)
+    if wrong is not None:
+        raise SourceError(f"a name in the model is no text: {wrong!r}",
+                          fix="check that the file is complete")
 
 
 def _graphs(node: Any) -> list[Any]:

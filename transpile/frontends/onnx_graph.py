@@ -24,6 +24,7 @@ from transpile.frontends.onnx_protos import (
 )
 from transpile.frontends.onnx_values import FOLD_LIMIT, Known, Site, Value, simplified
 from transpile.frontends.tracer import Tracer, known_value
+from transpile.ir.dims import Poly
 from transpile.ir.graph import Where
 
 MAX_DEPTH = 64
@@ -161,8 +162,16 @@ class Importer:
 def as_values(result: Any) -> list[Value]:
     """What a builder returns, as a list of values."""
     items = result if isinstance(result, tuple) else (result,)
-    return [Known(simplified(np.asarray(v))) if isinstance(v, (np.ndarray, np.generic)) else v
-            for v in items]
+    return [Known(simplified(plain_array(v))) if isinstance(v, PLAIN) else v for v in items]
+
+
+PLAIN = (np.ndarray, np.generic, int, Poly)
+"""What a builder may return instead of a traced value."""
+
+
+def plain_array(value: Any) -> np.ndarray:
+    """A result as an array: NumPy gives an element of an object array as itself."""
+    return np.asarray(value, object if isinstance(value, Poly) else None)
 
 
 def foldable(site: Site) -> bool:

@@ -1,0 +1,193 @@
+"""The importer: sizes that stay symbolic, shape arithmetic, fixed inputs, control flow, names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+import transpile
+from transpile.errors import SourceError, UnsupportedError
+from transpile.frontends.onnx import OnnxModel, import_model
+from transpile.frontends.onnx_values import ValueNeededError
+
+
+def model(text: str, opset: int = 18) -> Any:
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}]> m {text}')
+
+
+def agrees(proto: Any, feeds: dict[str, np.ndarray], inputs: dict[str, Any] | None = None,
+           module: Any = None) -> Any:
+    """The module of a model, after one run against onnx's own evaluator."""
+    module = module or transpile.compile(OnnxModel(proto), inputs, ["js"])
+    ports = {p.name for p in module.programs[0].inputs}
+    found = module.run({n: v for n, v in feeds.items() if n in ports})
+    wanted = ReferenceEvaluator(proto).run(None, feeds)
+    for info, want in zip(proto.graph.output, wanted, strict=True):
+        np.testing.assert_allclose(found[info.name], want, rtol=1e-5, atol=1e-6)
+    return module
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+FLATTEN = """(float[N, 3, H, W] x) => (float[N, K] y) {
+    s = Shape(x)
+    zero = Constant<value_ints: ints = [0]>()
+    n = Gather<axis: int = 0>(s, zero)
+    rest = Constant<value_ints: ints = [-1]>()
+    to = Concat<axis: int = 0>(n, rest)
+    y = Reshape(x, to)
+}"""
+
+SPLIT_HEADS = """(float[B, T, 8] x) => (float[B, 2, T, 4] y) {
+    s = Shape(x)
+    i0 = Constant<value_int: int = 0>()
+    i1 = Constant<value_int: int = 1>()
+    b0 = Gather(s, i0)
+    t0 = Gather(s, i1)
+    ax = Constant<value_ints: ints = [0]>()
+    b = Unsqueeze(b0, ax)
+    t = Unsqueeze(t0, ax)
+    h = Constant<value_ints: ints = [2]>()
+    d = Constant<value_ints: ints = [4]>()
+    to = Concat<axis: int = 0>(b, t, h, d)
+    split = Reshape(x, to)
+    y = Transpose<perm: ints = [0, 2, 1, 3]>(split)
+}"""
+
+HALVES = """(float[N, T] x) => (float[N, T] y) {
+    s = Shape<start: int = 1>(x)
+    two = Constant<value_ints: ints = [2]>()
+    half = Div(s, two)
+    twice = Mul(half, two)
+    zero = Constant<value_ints: ints = [0]>()
+    one = Constant<value_ints: ints = [1]>()
+    cut = Slice(x, zero, twice, one)
+    y = Neg(cut)
+}"""
+
+EXPAND = """(float[1, 4] x, float[N, 4] like) => (float[N, 4] y) {
+    s = Shape(like)
+    minus = Constant<value_ints: ints = [-1, -1]>()
+    same = Equal(s, minus)
+    ones = ConstantOfShape<value: tensor = int64[1] {1}>(two)
+    to = Where(same, ones, s)
+    wide = Expand(x, to)
+    y = Add(wide, like)
+}"""
+
+
+def test_sizes_survive_a_reshape() -> None:
+    graph = import_model(model(FLATTEN))
+    assert str(graph.outputs[0][1].type) == "float32[N, 3*H*W]"
+    module = agrees(model(FLATTEN), {"x": values(2, 3, 4, 5)})
+    agrees(model(FLATTEN), {"x": values(1, 3, 7, 2)}, module=module)
+
+
+def test_heads_are_split_for_any_batch_and_length() -> None:
+    module = agrees(model(SPLIT_HEADS), {"x": values(2, 3, 8)})
+    agrees(model(SPLIT_HEADS), {"x": values(1, 5, 8)}, module=module)
+    assert "Shape" not in module.source
+
+
+def test_arithmetic_of_sizes() -> None:
+    module = agrees(model(HALVES), {"x": values(2, 6)})
+    agrees(model(HALVES), {"x": values(3, 9)}, module=module)
+
+
+def test_expand_to_the_shape_of_another() -> None:
+    proto = model(EXPAND.replace("two)", "n2)").replace(
+        "s = Shape(like)", "s = Shape(like)\n    n2 = Constant<value_ints: ints = [2]>()"))
+    agrees(proto, {"x": values(1, 4), "like": values(5, 4)})
+
+
+def test_an_override_makes_sizes_static() -> None:
+    graph = OnnxModel(model(FLATTEN)).trace({"x": "float32[1,3,8,8]"})
+    assert str(graph.outputs[0][1].type) == "float32[1, 192]"
+
+
+def test_a_shape_that_is_an_input() -> None:
+    proto = model("(float[6] x, int64[2] to) => (float[a, b] y) { y = Reshape(x, to) }")
+    with pytest.raises(ValueNeededError, match="the new shape") as caught:
+        import_model(proto)
+    assert caught.value.inputs == ("to",)
+    module = agrees(proto, {"x": values(6), "to": np.array([2, 3])}, {"to": [2, 3]})
+    assert [p.name for p in module.programs[0].inputs] == ["x"]
+
+
+BRANCH = """(float[2] x, bool c) => (float[2] y) {
+    y = If(c) <then_branch = t () => (float[2] a) { a = Neg(x) },
+               else_branch = e () => (float[2] b) { b = Exp(x) }>
+}"""
+
+
+def test_a_branch_on_a_value_is_a_choice() -> None:
+    module = agrees(model(BRANCH), {"x": values(2), "c": np.array(True)})
+    agrees(model(BRANCH), {"x": values(2), "c": np.array(False)}, module=module)
+    fixed = transpile.compile(OnnxModel(model(BRANCH)), {"c": False}, ["js"])
+    assert "exp" in fixed.source
+    assert [p.name for p in fixed.programs[0].inputs] == ["x"]
+
+
+LOOP = """(float[3] x) => (float[3] y, float[4, 3] all) {
+    n = Constant<value_int: int = 4>()
+    go = Constant<value: tensor = bool {1}>()
+    y, all = Loop(n, go, x) <body = b (int64 i, bool c, float[3] s) => (bool d, float[3] t,
+        float[3] u) { d = Identity(c) k = Cast<to: int = 1>(i) t = Add(s, k) u = Mul(t, t) }>
+}"""
+
+
+def test_a_loop_with_a_known_count() -> None:
+    agrees(model(LOOP), {"x": values(3)})
+
+
+def test_half_precision_and_double_weights() -> None:
+    proto = model("""(float[2] x) => (float[2] y)
+        { a = Cast<to: int = 1>(h) b = Cast<to: int = 1>(d) c = Add(x, a) y = Mul(c, b) }""")
+    for name, kind in (("h", np.float16), ("d", np.float64)):
+        proto.graph.initializer.append(
+            onnx.numpy_helper.from_array(np.array([1.5, -2], kind), name))
+    agrees(proto, {"x": values(2)})
+
+
+def test_narrow_integers_wrap() -> None:
+    text = "(int8[2] x) => (int32[2] y) { a = Add(x, x) y = Cast<to: int = 6>(a) }"
+    agrees(model(text), {"x": np.array([100, -100], np.int8)})
+
+
+def test_initialisers_are_parameters_with_their_names() -> None:
+    text = """(float[n, 2] x) => (float[n, 2] y) <float[2,2] W = {1, 2, 3, 4}>
+        { y = MatMul(x, W) }"""
+    graph = import_model(model(text.replace("W", "enc_0_weight")))
+    names = [n.name for n in graph.constants if n.attrs["parameter"]]
+    assert names == ["enc_0_weight"]
+
+
+def test_wrong_inputs_are_named() -> None:
+    proto = model("(float[2] x) => (float[2] y) { y = Neg(x) }")
+    with pytest.raises(SourceError, match="no input called 'z'"):
+        import_model(proto, {"z": transpile.spec("float32", (2,)).type})
+    with pytest.raises(SourceError, match="no input called 'z'"):
+        OnnxModel(proto).trace({"z": 3})
+
+
+def test_what_depends_on_values_is_refused_with_the_reason() -> None:
+    proto = model("(float[n] x, bool[n] c) => (float[k] y) { y = Compress(x, c) }")
+    with pytest.raises(UnsupportedError, match="the condition"):
+        import_model(proto)
+
+
+@pytest.mark.parametrize(("op", "attributes"), [
+    ("AveragePool", "kernel_shape: ints = [3, 3], pads: ints = [1, 1, 1, 1]"),
+    ("MaxPool", "kernel_shape: ints = [2, 2], strides: ints = [2, 2]"),
+    ("GlobalAveragePool", ""), ("LpPool", "kernel_shape: ints = [2, 2]")])
+def test_pools_of_any_size(op: str, attributes: str) -> None:
+    node = f"{op}<{attributes}>(x)" if attributes else f"{op}(x)"
+    proto = model(f"(float[n, 2, h, w] x) => (float[n, 2, a, b] y) {{ y = {node} }}")
+    module = agrees(proto, {"x": values(1, 2, 6, 8)})
+    agrees(proto, {"x": values(2, 2, 9, 5)}, module=module)
