@@ -1,15 +1,15 @@
 // WebAssembly for the kernels: opened at once, and given up without a word where it is refused.
 
-export function bytesOf(base64) {
-  const bytes = new Uint8Array(base64.length);
-  return bytes.slice(0, decodeBase64(base64, bytes, 0));
+// Hexadecimal keeps bytes apart, so that gzip finds what repeats: a fifth less than base64.
+export function bytesOf(hex) {
+  return Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
 }
 
 // The module's exports and memory of `size` bytes, or undefined with the reason in `skipped`.
-export function openWasm(base64, size, skipped) {
+export function openWasm(hex, size, skipped) {
   try {
     const memory = new WebAssembly.Memory({ initial: Math.ceil(size / 65536) });
-    const compiled = new WebAssembly.Module(bytesOf(base64));
+    const compiled = new WebAssembly.Module(bytesOf(hex));
     const { exports } = new WebAssembly.Instance(compiled, { m: { m: memory } });
     return { memory, exports };
   } catch (error) {

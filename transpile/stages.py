@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from transpile.passes.manager import PassRecord
     from transpile.program import Program
 
-TARGET_GLOBALS = {"wasm": frozenset({"WebAssembly"}),
+TARGET_GLOBALS = {"wasm": frozenset({"WebAssembly", "parseInt"}),
                   "webgl": frozenset({"MessageChannel", "OffscreenCanvas", "document",
-                                      "setTimeout"})}
+                                      "performance", "setTimeout"})}
 """What a target's part of a module uses besides the globals of every module."""
 
 FILE_GLOBALS = frozenset({"URL", "__filename", "document", "fetch", "import()", "process"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,7 +84,7 @@ class Context:
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
             "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
-            "js": program.target == "js", "wasm": base64.b64encode(self.wasm).decode(),
+            "js": program.target == "js", "wasm": self.wasm.hex(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
             **self.compute(), **self.dispatch(), "webgl": self.webgl(),
         }

@@ -72,7 +72,10 @@ def views_needed(program: Program, *, base64: bool) -> list[str]:
 
 
 def memory_table(program: Program) -> list[str]:
-    """One line per buffer: offset in bytes, kind, name, type."""
-    rows = [(str(b.offset), b.kind, b.name, str(b.type)) for b in program.buffers]
+    """One line per buffer that holds a value: offset in bytes, kind, name, type."""
+    values = {*program.weights, *(p.buffer for p in (*program.inputs, *program.outputs)),
+              *(c.label for c in (*program.prepare, *program.calls))}
+    rows = [(str(b.offset), b.kind, b.name, str(b.type)) for b in program.buffers
+            if b.name in values]
     widths = [max((len(r[i]) for r in rows), default=0) for i in range(3)]
     return ["  ".join([*(c.ljust(w) for c, w in zip(r, widths, strict=False)), r[3]]) for r in rows]

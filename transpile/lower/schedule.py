@@ -38,6 +38,8 @@ def register_tile(nest: Nest, sides: Sequence[tuple[int, int]], single: int) -> 
         return Tile()
     loads = [p for p in parts(nest.body) if isinstance(p, Load)]
     factors = _factors(nest, loads, sides, single)
+    if len(factors) > 1:  # every load serves several points as it is
+        return Tile(factors)
     points = math.prod(f for _, f in factors)
     return Tile(factors, _unrolled(nest, UNROLLED_BODY // points))
 

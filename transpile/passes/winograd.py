@@ -34,16 +34,16 @@ def _rule(node: Node) -> Node | None:
     tile = tile_for(height, width)
     if not tile or height * width * weight.type.size < LEAST_WORK:
         return None
-    where = node.where
+    where, name = node.where, node.name or node.where.scope or "conv"
     beyond = (-height % tile, -width % tile)
     if any(beyond):
         image = make("pad", image, low=(0, 0, 0, 0), high=(0, *beyond, 0), mode="constant",
-                     value=0.0, where=where, label=f"{node.name}.padded")
-    points = make("winograd_input", image, tile=tile, where=where, label=f"{node.name}.tiles")
+                     value=0.0, where=where, label=f"{name}.padded")
+    points = make("winograd_input", image, tile=tile, where=where, label=f"{name}.tiles")
     filters = make("winograd_weight", weight, tile=tile, where=where,
                    label=f"{weight.name}.transformed")
     products = make("contract", points, filters, equation="ptc,pco->pto", where=where,
-                    label=f"{node.name}.products")
+                    label=f"{name}.products")
     return make("winograd_output", products, tile=tile, shape=node.shape, where=where,
                 label=node.name)
 
