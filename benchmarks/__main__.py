@@ -44,6 +44,8 @@ def main(models: tuple[str, ...], parts: tuple[str, ...], folder: Path, seconds:
             status.update(f"{name}: building the module")
             report = prepare.build_module(name, stem).report
             results[name] = {"size": report.as_dict()}
+            if set(parts) != {"latency"}:
+                prepare.build_module(name, stem, weights_file=True)
             for part in parts:
                 status.update(f"{name}: {part}")
                 results[name][part] = _part(part, stem, node, seconds, repeats,
@@ -60,7 +62,8 @@ def _part(part: str, stem: Path, node: str, seconds: float, repeats: int,
           runtimes: Any) -> Any:
     if part == "latency":
         return runs.latency(stem, node, seconds, runtimes)
-    compared = [r for r in runtimes if r in (runs.OURS[1], *runs.PEERS)]
+    compared = [r for r in (runs.OURS[1], runs.SIDE, *runs.PEERS)
+                if r in (*runtimes, runs.SIDE)]
     if part == "memory":
         return runs.memory(stem, node, compared)
     return browser.measure(stem, compared, repeats)

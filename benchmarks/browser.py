@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import subprocess
 import threading
@@ -12,7 +13,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 FLAGS = ("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")
@@ -65,7 +65,7 @@ def measure(stem: Path, runtimes: Sequence[str], repeats: int) -> dict[str, dict
     with sync_playwright() as playwright, served(stem.parent.parent.resolve()) as address:
         for _ in range(repeats):
             for name in ("empty", *runtimes):
-                url = (f"{address}/site/{quote(name.replace(' ', '-'))}.html?model={stem.name}"
+                url = (f"{address}/site/{page_name(name)}.html?model={stem.name}"
                        f"&shape={json.dumps(shape, separators=(',', ':'))}")
                 launched = playwright.chromium.launch(executable_path=find_chromium(),
                                                       args=list(FLAGS))
@@ -76,6 +76,11 @@ def measure(stem: Path, runtimes: Sequence[str], repeats: int) -> dict[str, dict
     return {name: {"first": min(t for t, _ in visits),
                    "median": statistics.median(t for t, _ in visits),
                    "peak": min(m for _, m in visits)} for name, visits in found.items()}
+
+
+def page_name(runtime: str) -> str:
+    """The name that bundle.mjs gives to a runtime's page."""
+    return re.sub(r"[ ,]+", "-", runtime)
 
 
 def _visit(browser: Any, url: str) -> tuple[float, float]:

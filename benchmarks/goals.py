@@ -21,3 +21,17 @@ CODE_GZIP = {"mlp": 6000, "lenet": 9000, "mobilenetv2": 40000}
 
 COLD_START = {"mlp": 0.5, "lenet": 1.0, "mobilenetv2": 1.0}
 """Time to the first prediction, over an empty page, relative to the fastest peer's."""
+
+COLD_START_SIDE = {"lenet": 0.6, "mobilenetv2": 0.6}
+"""The same with the weights in a file of their own."""
+
+
+def memory(weights: int, arena: int, side: bool) -> float:
+    """Bytes at the peak, over an empty page or process.
+
+    Args:
+        weights: bytes of the weights.
+        arena: bytes of everything else that the module plans.
+        side: the weights are in a file of their own.
+    """
+    return weights + 1.3 * arena + 10e6 + (0 if side else 2 * weights)

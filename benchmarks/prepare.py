@@ -49,10 +49,14 @@ def export_peers(name: str, stem: Path) -> None:
     stem.with_suffix(".shape").write_text(json.dumps(net.shape))
 
 
-def build_module(name: str, stem: Path) -> transpile.Module:
-    """Our module with both targets at STEM.mjs; its result is checked before it is timed."""
-    model = MODELS[name]()
-    module = transpile.build(model, stem.with_suffix(".mjs"), targets=TARGETS, verify=False)
+def build_module(name: str, stem: Path, weights_file: bool = False) -> transpile.Module:
+    """Our module with both targets; its result is checked before it is timed.
+
+    It lies at STEM.mjs, or with its weights in a file of their own at STEM.side.mjs.
+    """
+    path = stem.with_suffix(".side.mjs" if weights_file else ".mjs")
+    module = transpile.build(MODELS[name](), path, targets=TARGETS, verify=False,
+                             weights_file=weights_file)
     assert module is not None
     return module
 

@@ -14,6 +14,9 @@ from typing import Any
 from benchmarks.prepare import HERE
 
 OURS = ("transpile js", "transpile wasm")
+SIDE = "transpile wasm, side file"
+"""Our module with its weights in a file of their own: another start-up, the same kernels."""
+
 PEERS = ("onnxruntime-web", "tfjs-wasm", "LiteRT.js")
 NATIVE = "onnxruntime native"
 SLOW = {"tfjs-cpu": ("linear", "mlp", "lenet")}

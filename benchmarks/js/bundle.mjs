@@ -37,13 +37,16 @@ async function load() {
   };
 }`;
 
+const OURS = (suffix) => `${COMMON}
+async function load() {
+  const module = await import(stem + '${suffix}'), model = await module.load({ target: 'wasm' });
+  return () => model.runSync({ x: { data: x, shape } });
+}`;
+
 const ENTRIES = {
   empty: 'window.first = performance.now(); window.finished = true;',
-  'transpile wasm': `${COMMON}
-async function load() {
-  const module = await import(stem + '.mjs'), model = await module.load({ target: 'wasm' });
-  return () => model.runSync({ x: { data: x, shape } });
-}`,
+  'transpile wasm': OURS('.mjs'),
+  'transpile wasm, side file': OURS('.side.mjs'),
   'tfjs-wasm': TFJS('wasm', `import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 setWasmPaths('/node_modules/@tensorflow/tfjs-backend-wasm/dist/');`),
   'tfjs-cpu': TFJS('cpu', "import '@tensorflow/tfjs-backend-cpu';"),
@@ -80,7 +83,7 @@ async function load() {
 
 fs.mkdirSync('site', { recursive: true });
 for (const [name, source] of Object.entries(ENTRIES)) {
-  const stem = 'site/' + name.replace(/ /g, '-');
+  const stem = 'site/' + name.replace(/[ ,]+/g, '-');
   fs.writeFileSync(stem + '.entry.mjs', source);
   await esbuild.build({ entryPoints: [stem + '.entry.mjs'], outfile: stem + '.js', bundle: true,
     minify: true, format: 'esm', target: 'es2022', platform: 'browser', logLevel: 'error',

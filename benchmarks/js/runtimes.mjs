@@ -18,8 +18,8 @@ function floats(file) {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
-const transpile = (target) => async (stem, x, shape) => {
-  const module = await import(pathToFileURL(stem + '.mjs').href);
+const transpile = (target, suffix = '.mjs') => async (stem, x, shape) => {
+  const module = await import(pathToFileURL(stem + suffix).href);
   const model = await module.load({ target });
   if (model.target !== target) throw new Error(JSON.stringify(model.skipped));
   const input = { x: { data: x, shape } }, [{ name }] = model.outputs;
@@ -104,6 +104,7 @@ async function native(stem, x, shape, { python, script }) {
 export const RUNTIMES = {
   'transpile js': transpile('js'),
   'transpile wasm': transpile('wasm'),
+  'transpile wasm, side file': transpile('wasm', '.side.mjs'),
   'onnxruntime-web': onnxruntime,
   'tfjs-wasm': tfjs('wasm'),
   'LiteRT.js': litert,
