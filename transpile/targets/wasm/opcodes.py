@@ -6,7 +6,8 @@ prefix byte and a LEB128 number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 COMPARE_INT = "eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u"
 COMPARE_FLOAT = "eq ne lt gt le ge"
@@ -78,14 +79,14 @@ def signed(value: int) -> bytes:
     return bytes([*result, value & 0x7F])
 
 
-def _numbered(groups: list[tuple[int, str] | tuple[int, str, str]]) -> Iterator[tuple[str, int]]:
+def _numbered(groups: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, int]]:
     for first, words, *prefix in groups:
         for number, word in enumerate(words.split(), first):
             yield "".join(prefix) + word, number
 
 
 OPCODES: dict[str, bytes] = {
-    **{name: bytes([code]) for name, code in _numbered(PLAIN)},  # type: ignore[arg-type]
-    **{name: b"\xfc" + unsigned(code) for name, code in _numbered(SATURATING)},  # type: ignore[arg-type]
-    **{name: b"\xfd" + unsigned(code) for name, code in _numbered(SIMD)},  # type: ignore[arg-type]
+    **{name: bytes([code]) for name, code in _numbered(PLAIN)},
+    **{name: b"\xfc" + unsigned(code) for name, code in _numbered(SATURATING)},
+    **{name: b"\xfd" + unsigned(code) for name, code in _numbered(SIMD)},
 }
