@@ -53,23 +53,31 @@ def lower_compressed(stored: Compressed, targets: Sequence[str],
     weights from their memory as they have expanded them.
 
     Args:
-        reuse: a run may overwrite what only the preparation of weights reads. Never where a GPU
-            reads weights, too.
+        reuse: a run may overwrite what only the preparation of weights reads, unless a GPU takes
+            weights from this memory.
     """
     wanted = [TARGETS[t] for t in targets]
     fastest = next((t for t in reversed(wanted) if t.cpu), None)
-    reuse = reuse and all(t.cpu for t in wanted)
+    shared = not all(t.cpu for t in wanted)
     return tuple(lower_optimised(stored.graph if t.cpu else stored.rounded, t,
-                                 fastest if fastest and t.cpu else t, observer, reuse=reuse)
+                                 fastest if fastest and t.cpu else t, observer, shared=shared,
+                                 reuse=reuse and not shared)
                  for t in wanted)
 
 
 def lower_optimised(graph: Graph, target: Target, lead: Target,
-                    observer: Observer | None = None, *, reuse: bool = False) -> Program:
-    """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan."""
+                    observer: Observer | None = None, *, reuse: bool = False,
+                    shared: bool = False) -> Program:
+    """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan.
+
+    Args:
+        reuse: see `lower_compressed`.
+        shared: others read weights from this memory, so all of them are expanded there.
+    """
     graph, _ = run_pipeline(graph, observer if target is lead else None, passes=lead.passes)
     graph = with_unique_names(graph)
-    groups = fuse(graph) if target.cpu else []  # others plan their own memory
+    whole = {n for n in graph.nodes if shared and n.op in EXPANSIONS}
+    groups = fuse(graph, whole) if target.cpu else []  # others plan their own memory
     builder = _Builder(target, Storage(panels_of(groups, graph, lead), place(groups, graph)))
     for group in groups:
         builder.add(group)

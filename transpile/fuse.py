@@ -8,7 +8,7 @@ joins only if every use of it lies in the group, so nothing is computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,16 +67,18 @@ def is_stored_elsewhere(node: Node) -> bool:
     return node.op in ("input", "constant")
 
 
-def fuse(graph: Graph, *, pads_inside: bool = False) -> list[Group]:
+def fuse(graph: Graph, stored: Set[Node] = frozenset(), *, pads_inside: bool = False
+         ) -> list[Group]:
     """The groups of a graph in execution order.
 
     Args:
+        stored: nodes that must lie in memory; the outputs do anyway.
         pads_inside: convolutions and pools choose between the operand and the pad's value at each
             read, for targets where that costs less than a pass over the operand.
     """
     order = list(graph.nodes)
     position = {n: i for i, n in enumerate(order)}
-    outputs = {n for _, n in graph.outputs}
+    outputs = {n for _, n in graph.outputs} | stored
     grouped: set[Node] = set()
     groups: list[Group] = []
     for node in reversed(order):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -71,6 +72,7 @@ class Program:
         passing_bytes: of the weights at the end that only `prepare` reads: a run may overwrite
             them.
         load_bytes: memory that `prepare` needs.
+        panels: how many columns lie together, by buffer, where a matrix is not row-major.
         memory: bytes of all buffers together.
         graph: what was lowered, every node named; a call's label is its node's name.
     """
@@ -92,6 +94,7 @@ class Program:
     weight_offset: int = 0
     passing_bytes: int = 0
     load_bytes: int = 0
+    panels: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def persistent_bytes(self) -> int:

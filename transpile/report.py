@@ -119,8 +119,7 @@ class Report:
             ("kernels", f"{self.kernels}, called {self.calls} times"),
             ("nodes removed", removed or "none"),
         ]
-        rows += [(f"loss in {name}", f"at most {loss.largest:.2g} ({loss.relative:.2g} relative, "
-                  f"rms {loss.rms:.2g})") for name, loss in self.loss.items()]
+        rows += [(f"loss in {name}", _lost(loss)) for name, loss in self.loss.items()]
         rows += [(f"verified {name}", _verdict(result)) for name, result in self.verified.items()]
         if not self.verified:
             rows.append(("verified", "no"))
@@ -162,6 +161,10 @@ def count(value: int | str) -> str:
 def _verdict(result: TargetResult) -> str:
     return (f"{result.runs} runs, largest error {result.max_error:.2g} "
             f"({result.max_rel:.2g} relative, {result.max_ulps} ulps)")
+
+
+def _lost(loss: Loss) -> str:
+    return f"at most {loss.largest:.2g} ({loss.relative:.2g} relative, rms {loss.rms:.2g})"
 
 
 def _times(seconds: Mapping[str, float]) -> str:

@@ -26,7 +26,6 @@ from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Call, Port, Program
-from transpile.targets.base import Target
 
 _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
@@ -56,7 +55,7 @@ class Context:
     """Names and texts for one program; `values()` is the template's input."""
 
     def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter,
-                 binaries: Mapping[str, bytes], gpu: tuple[Program, Target] | None = None,
+                 binaries: Mapping[str, bytes], gpu: Program | None = None,
                  weights_file: str = "") -> None:
         self.gpu, self.weights_file = gpu, weights_file
         self.program, self.options, self.printer = program, options, printer
@@ -160,9 +159,8 @@ class Context:
             return None
         from transpile.emit.webgl import WebglSection
         from transpile.targets.glsl.programs import plan_webgl
-        program, lead = self.gpu
-        return WebglSection(plan_webgl(program.graph), self.program, lead.panel,
-                            self.dim_name, lambda n: self.names.get(n, ("webgl", n))).values()
+        return WebglSection(plan_webgl(self.gpu.graph), self.program, self.dim_name,
+                            lambda n: self.names.get(n, ("webgl", n))).values()
 
     def memory(self) -> dict[str, Any]:
         """Sizes, views, and the table of buffers."""

@@ -11,7 +11,7 @@ _KEPT = re.compile(r"^// (?:.*: made by transpile|(?:content|weights) ).*\n", re
 
 
 def minify(code: str) -> str:
-    """`code` without comments and needless white space, what the header says of its content excepted.
+    """`code` without comments and needless white space, some lines of the header excepted.
 
     Names stay as they are.
 

@@ -37,11 +37,10 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     gpu = next((p for p in programs if p.target == "webgl"), None)
     binaries = {p.target: assemble(p, steps=options.debug) for p in programs
                 if (assemble := TARGETS[p.target].assemble)}
-    lead = next(TARGETS[p.target] for p in reversed(programs) if TARGETS[p.target].cpu)
     data = b"" if is_literal(program) else weight_bytes(program)
     files = {file_name(program.name, data): data} if data and options.weights_file else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,
-                      gpu and (gpu, lead), "".join(files))
+                      gpu, "".join(files))
     body = render("module.js.j2", **context.values())
     top = header(program, [p.target for p in programs], options, files)
     skeleton = _finish(top + body, context.global_name, options)

@@ -31,14 +31,11 @@ class WebglSection:
     """Prints a plan beside the program whose memory it shares.
 
     Attributes:
-        panel: how many columns of a weight matrix lie together in that memory, by the number of
-            columns; 1 for row-major.
         name_of: the JS variable of a named dimension.
     """
 
     plan: WebglPlan
     program: Program
-    panel: Callable[[Dim], int]
     name_of: NameOf
     kernel_name: NameOf
 
@@ -108,12 +105,11 @@ class WebglSection:
         return self.tensor(placed, port.buffer)
 
     def weight(self, placed: Placed) -> str:
-        stored = self.program.weights.get(placed.name)
-        if any(p.name == placed.name for p in self.program.inputs):
-            return self.tensor(placed, placed.name)
-        if stored is None:
-            raise InternalError(f"the weight {placed.name} is not in the module's memory")
-        columns = stored.shape[-1] if stored.ndim else 1
-        if stored is self.plan.arrays[placed.name] or self.panel(columns) <= 1:
-            return self.tensor(placed, placed.name)
-        return self.tensor(placed, placed.name, columns, self.panel(columns))
+        """A weight, or what was expanded to it at load; in panels where the memory has them."""
+        name = placed.name
+        if not any(b.name == name for b in self.program.buffers):
+            raise InternalError(f"the weight {name} is not in the module's memory")
+        if name not in self.program.panels:
+            return self.tensor(placed, name)
+        return self.tensor(placed, name, self.plan.arrays[name].shape[-1],
+                           self.program.panels[name])

@@ -141,7 +141,8 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
                   targets: Sequence[str] | None = None, rtol: float | None = None,
                   atol: float | None = None, ranges: Ranges | None = None,
                   original: Callable[[Inputs], Mapping[str, np.ndarray]] | None = None,
-                  stored: Compressed | None = None, progress: Progress | None = None) -> VerificationReport:
+                  stored: Compressed | None = None, progress: Progress | None = None
+                  ) -> VerificationReport:
     """Run `module` against `graph` on seeded random inputs and on `samples`.
 
     Named dimensions are tried at several sizes, 1 among them.
