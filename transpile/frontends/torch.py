@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -211,7 +212,8 @@ def example(type_: TensorType, sizes: Mapping[str, int]) -> Any:
 
 def _cannot_export(module: Any, problem: Exception | None) -> TraceError:
     text = str(problem)
-    if "Constraints violated" in text or "specialized" in text:
+    if "Constraints violated" in text or "specialized" in text or re.search(
+            r"\bs\d+\b", text.split("\n")[0]):
         lines = [line.strip(" -") for line in text.split("\n") if "specialized" in line
                  or "dynamic but" in line]
         return UnsupportedError(
@@ -277,8 +279,7 @@ def name_layers(proto: Any) -> None:
         scopes = next((p.value for p in node.metadata_props
                        if p.key == "pkg.torch.onnx.name_scopes"), "[]")
         paths = [s for s in literal_eval(scopes)[:-1] if s]
-        if paths:
-            node.name = f"/{paths[-1].replace('.', '/')}/{node.op_type}"
+        node.name = f"/{paths[-1].replace('.', '/')}/{node.op_type}" if paths else ""
 
 
 def name_sizes(proto: Any) -> None:

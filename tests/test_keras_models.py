@@ -1,0 +1,112 @@
+"""Keras models on the back end torch through the emitted JS against Keras."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import transpile
+from transpile.errors import SourceError, TraceError
+from transpile.frontends.keras import load
+
+
+def sequential() -> Any:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([
+        layers.Input((10, 9, 2)), layers.Conv2D(4, 3, padding="same", activation="relu",
+                                                name="first"),
+        layers.BatchNormalization(), layers.MaxPooling2D(padding="same"),
+        layers.SeparableConv2D(5, 3, padding="same", name="apart"),
+        layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax", name="probs")])
+
+
+def functional() -> Any:
+    keras.utils.set_random_seed(0)
+    left, right = layers.Input((5,), name="left"), layers.Input((5,), name="right")
+    shared = layers.Dense(4, activation="gelu", name="shared")
+    a, b = shared(left), shared(right)
+    return keras.Model([left, right], {"sum": layers.Add()([a, b]),
+                                       "both": layers.Concatenate()([a, b])})
+
+
+class Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.drop = layers.Dense(6, activation="relu"), layers.Dropout(0.5)
+        self.out = layers.Dense(2)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return self.out(self.drop(self.hidden(x), training=training))
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def run(model: Any, arrays: dict[str, np.ndarray], **options: Any) -> dict[str, np.ndarray]:
+    return transpile.compile(model, targets=["js"], **options).run(arrays, "js")
+
+
+def test_sequential_with_separable_convolution() -> None:
+    model, x = sequential(), floats(2, 10, 9, 2)
+    graph = transpile.trace(model)
+    assert str(graph.inputs[0].type) == "float32[batch, 10, 9, 2]"
+    names = " ".join(n.name for n in graph.constants)
+    assert "first.kernel" in names and "probs.bias" in names
+    np.testing.assert_allclose(run(model, {"x": x})["probs"], model.predict(x, verbose=0),
+                               atol=1e-6)
+
+
+def test_functional_with_names() -> None:
+    model, a, b = functional(), floats(3, 5), floats(3, 5) + 1
+    got = run(model, {"left": a, "right": b})
+    wanted = model.predict([a, b], verbose=0)
+    assert set(got) == {"sum", "both"}
+    for name, value in wanted.items():
+        np.testing.assert_allclose(got[name], value, atol=1e-6)
+
+
+def test_subclassed() -> None:
+    model, x = Subclassed(), floats(4, 7)
+    with pytest.raises(TraceError, match="not known"):
+        transpile.trace(model)
+    types = {"x": transpile.spec("float32", ("batch", 7))}
+    got = run(model, {"x": x}, inputs=types)
+    np.testing.assert_allclose(got["output"], model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_recurrent() -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([layers.Input((4, 3)), layers.LSTM(5, return_sequences=True),
+                              layers.GRU(2, name="last")])
+    x = floats(2, 4, 3)
+    np.testing.assert_allclose(run(model, {"x": x})["last"], model.predict(x, verbose=0),
+                               atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_files(tmp_path: Any, suffix: str) -> None:
+    model, path = sequential(), tmp_path / f"small{suffix}"
+    model.save(path)
+    loaded, x = load(path), floats(1, 10, 9, 2)
+    assert loaded.name == "small"
+    np.testing.assert_allclose(loaded(x)["probs"], model.predict(x, verbose=0), atol=1e-6)
+    assert [n for n, _ in loaded.trace().outputs] == ["probs"]
+
+
+def test_code_in_files_is_refused(tmp_path: Any) -> None:
+    model = keras.Sequential([layers.Input((3,)), layers.Lambda(lambda x: x * 2)])
+    model.save(tmp_path / "code.keras")
+    with pytest.raises(SourceError, match="Python code"):
+        load(tmp_path / "code.keras")
+    (tmp_path / "broken.h5").write_bytes(b"\x89HDF\r\n")
+    with pytest.raises(SourceError, match="cannot be read"):
+        load(tmp_path / "broken.h5")
