@@ -16,13 +16,21 @@ from transpile.fuse import Group
 from transpile.ir.dims import Axis, Dim, axis, product, substitute
 from transpile.ir.graph import Node
 from transpile.lower.formula import formula
-from transpile.lower.nest import Nest, Values, build_nest, map_index
+from transpile.ir.types import TensorType
+from transpile.lower.expr import Load, Local
+from transpile.lower.loops import COMBINE
+from transpile.lower.nest import RESULT, Nest, Values, build_nest, map_index
 from transpile.lower.rows import RowBuilder
 from transpile.lower.stmt import Argument, For, Stmt, Store
 from transpile.lower.walk import map_body
+from transpile.lower.walk import parts as parts_of
 
 SHORT_ROW = 64
 """Rows up to this length are reduced again for each of their elements: one pass instead of many."""
+
+
+LONG_REDUCTION, FEW_ELEMENTS, MOST_PARTS = 256, 2048, 32
+"""Reductions from this length on, to at most so many elements, are made in up to so many parts."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ def gathers(group: Group) -> list[Gather]:
         return row_passes(group)
     if group.kind == "routine":
         return routine_passes(group)
-    return [nest_pass(group.output, group.anchor, frozenset(group.members))]
+    whole = nest_pass(group.output, group.anchor, frozenset(group.members))
+    return in_parts(whole) or [whole]
 
 
 def values_of(members: frozenset[Node]) -> Values:
@@ -79,6 +88,48 @@ def nest_pass(output: Node, anchor: Node | None, members: frozenset[Node]) -> Ga
     nest = build_nest(output, anchor, values, out_of(output), whole_texels=True)
     return Gather(nest.axes, (), nest.out, tuple(values.args.values()), output,
                   tuple(values.args), nest, _formula(output, members))
+
+
+def in_parts(whole: Gather) -> list[Gather]:
+    """A long reduction to few elements as partial ones side by side, and one over these.
+
+    Empty where one pass is as good: a pass keeps a GPU busy if it has elements enough.
+    """
+    nest = whole.nest
+    if nest is None or nest.combine not in COMBINE or len(nest.reds) != 1:
+        return []
+    red, size = nest.reds[0], whole.output.type.size
+    if not isinstance(red.extent, int) or not isinstance(size, int) or size > FEW_ELEMENTS:
+        return []
+    count = max((d for d in range(1, MOST_PARTS + 1) if red.extent % (4 * d) == 0), default=1)
+    if count == 1 or red.extent < LONG_REDUCTION:
+        return []
+    part, inner = Axis("part", count), Axis(red.name, red.extent // count)
+    at = axis(part.name, count)
+    change = {red.name: at * inner.extent + axis(inner.name, inner.extent)}
+    node = Node("parts", (), TensorType(nest.body.dtype, (count, *whole.output.shape)),
+                name=f"{whole.output.name}.parts", where=whole.output.where)
+    out = out_of(node)
+    first = replace(nest, axes=(part, *nest.axes), reds=(inner,), out=out,
+                    body=map_index(nest.body, lambda d: substitute(d, change)),
+                    epilogue=Local(RESULT.name, nest.body.dtype),
+                    out_index=at * size + nest.out_index)
+    parts = Argument("parts", node.dtype, node.type.size)
+    last = replace(nest, reds=(part,), body=Load(parts.name, at * size + nest.out_index,
+                                                 node.dtype))
+    return [_reading(whole, first, node, f"{node.name}: {count} parts of {whole.formula}"),
+            _reading(whole, last, whole.output, whole.formula, (parts, node))]
+
+
+def _reading(whole: Gather, nest: Nest, output: Node, text: str,
+             *more: tuple[Argument, Node]) -> Gather:
+    """A pass made from another one's nest, with the inputs that it still reads."""
+    used = {p.buffer for e in nest.exprs for p in parts_of(e) if isinstance(p, Load)}
+    pairs = [(a, n) for a, n in zip(whole.inputs, whole.reads, strict=True) if a.name in used]
+    pairs += more
+    inputs = tuple(a for a, _ in pairs)
+    return Gather(nest.axes, (), nest.out, inputs, output, tuple(n for _, n in pairs),
+                  replace(nest, inputs=inputs), text)
 
 
 def _formula(output: Node, members: frozenset[Node]) -> str:

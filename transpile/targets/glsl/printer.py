@@ -27,6 +27,7 @@ from transpile.ir.dims import (
     nonnegative,
 )
 from transpile.ir.dims import lower as lower_bound
+from transpile.ir.dims import upper as upper_bound
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local
 from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, SUM, UNARY
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
@@ -47,6 +48,9 @@ TYPES = {"float32": "float", "int32": "int", "uint8": "int", "bool": "bool",
 
 SMALL = 4
 """Numbers up to this are part of a shader's form: strides, kernel sizes of up to three, lanes."""
+
+EXACT = 2**20
+"""Below this, a division of integers in float32 is exact, three bits lost included."""
 
 HOLE = re.compile(r"\{(\d+)\}")
 
@@ -355,12 +359,15 @@ class Printer:
         return self.local(str(a)), ATOM
 
     def division(self, a: FloorDiv | Mod) -> tuple[str, float]:
-        power = a.divisor.bit_length() - 1 if isinstance(a.divisor, int) else -1
-        if isinstance(a.divisor, int) and a.divisor == 1 << power and (
-                a.divisor <= SMALL or a.divisor in FLAT_WIDTHS):
+        if isinstance(a.divisor, int) and a.divisor & (a.divisor - 1) == 0:
             if isinstance(a, FloorDiv):
+                power = self.hole(a.divisor.bit_length() - 1)
                 return f"{self.index(a.value, SHIFT + 1)} >> {power}", SHIFT
-            return f"{self.index(a.value, BIT_AND + 1)} & {a.divisor - 1}", BIT_AND
+            return f"{self.index(a.value, BIT_AND + 1)} & {self.hole(a.divisor - 1)}", BIT_AND
+        if nonnegative(lower_bound(a.value)) and is_below(a.value, EXACT):
+            name = "quotient" if isinstance(a, FloorDiv) else "remainder"
+            self.use(f"{name}(")
+            return f"{name}({self.index(a.value)}, {self.index(a.divisor)})", ATOM
         if nonnegative(lower_bound(a.value)):
             sign = "/" if isinstance(a, FloorDiv) else "%"
             return (f"{self.index(a.value, PRODUCT)} {sign} {self.index(a.divisor, UNARY)}",
@@ -370,11 +377,18 @@ class Printer:
         return f"{name}({self.index(a.value)}, {self.index(a.divisor)})", ATOM
 
 
-FLAT_WIDTHS = (256, 1024, 4096)
+def is_below(value: Dim, limit: int) -> bool:
+    """True if an index is known to stay below a number."""
+    top = upper_bound(value)
+    return isinstance(top, int) and top < limit
+
 
 WORDS = frozenset("""element main input output sample common partition active filter resource flat
 buffer shared texture mix step floor max min in out inout float int bool vec4 const highp half
 e u lowp discard return if else for while do switch case default struct uniform layout""".split())
+
+
+INDEX_FUNCTIONS = ("floorDiv", "floorMod", "quotient", "remainder")
 
 
 def definition(name: str, vector: bool) -> str:
@@ -385,7 +399,7 @@ def definition(name: str, vector: bool) -> str:
         return f"{kind} {name}(bvec4 c, {kind} a, {kind} b) {{\n  return {kind}({lanes});\n}}"
     text = FUNCTIONS[name]
     kinds = VECTOR if vector else SCALAR
-    if not vector or name in ("floorDiv", "floorMod"):
+    if not vector or name in INDEX_FUNCTIONS:
         return re.sub(r"\b[TIB]\b", lambda m: kinds[m[0]], text)
     if name in NATIVE_VECTOR:
         return NATIVE_VECTOR[name]

@@ -282,6 +282,13 @@ FUNCTIONS: dict[str, str] = {
     "pick": """P pick(bool c, P a, P b) {
   return c ? a : b;
 }""",
+    "quotient": """int quotient(int a, int b) {
+  // Integers divide far slower than floats.
+  return int((float(a) + 0.5) / float(b));
+}""",
+    "remainder": """int remainder(int a, int b) {
+  return a - quotient(a, b) * b;
+}""",
     "floorDiv": """int floorDiv(int a, int b) {
   int q = a / b;
   return a - q * b < 0 ? q - 1 : q;

@@ -36,6 +36,9 @@ from transpile.targets.glsl.lanes import (
 )
 from transpile.targets.glsl.textures import Layout
 
+LONGEST_TAPS = 3
+"""Rows of taps up to this length are written out; longer ones would make large shaders."""
+
 ELEMENT = "e"
 """The element's number in a shader that computes one element at a time."""
 
@@ -77,7 +80,7 @@ def can_target_four(gather: Gather, layout: Layout) -> bool:
 def _vector_body(gather: Gather, layout: Layout) -> tuple[Stmt, ...]:
     lets, points = _points(gather.axes, layout)
     if gather.nest is not None:
-        nest, tile = _unrolled(gather.nest)
+        nest, tile = _unrolled(gather.nest, sliding=has_neighbours(gather.axes, layout))
         body = leaf(replace(nest, axes=()), tile, points)
     else:
         assert len(points) == 1
@@ -122,18 +125,37 @@ def _shared(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     return _Sharer().block(body)
 
 
-def _unrolled(nest: Nest) -> tuple[Nest, Tile]:
-    """The innermost reduction in steps of a texel, where it is long enough."""
+def has_neighbours(axes: Sequence[Axis], layout: Layout) -> bool:
+    """True if the four rows of an invocation are four pixels side by side in a row of pixels."""
+    if layout.layers == 1 or len(axes) < 2:
+        return False
+    x, last = axes[-2:]
+    return last.extent == 4 * layout.width and isinstance(x.extent, int) and x.extent % 4 == 0
+
+
+def _unrolled(nest: Nest, *, sliding: bool = False) -> tuple[Nest, Tile]:
+    """The innermost reduction in steps of a texel, where it is long enough.
+
+    Args:
+        sliding: write out the taps of a row, too: neighbouring pixels share what they read.
+    """
     if not nest.reds or nest.combine.startswith("arg"):
         return nest, Tile()
     last = nest.reds[-1]
     if not isinstance(last.extent, int) or last.extent % 4:
-        return nest, Tile()
+        taps = last.name if sliding and _is_short(last) and nest.combine == "sum" else ""
+        return nest, Tile((), (taps,) if taps else ())
     outer, inner = Axis(last.name, last.extent // 4), Axis(f"{last.name}Lane", 4)
     whole = axis(outer.name, outer.extent) * 4 + atom(inner)
     nest = nest.map_indices(lambda d: substitute(d, {last.name: whole}))
     steps = (outer,) if outer.extent != 1 else ()
-    return replace(nest, reds=(*nest.reds[:-1], *steps, inner)), Tile((), (inner.name,))
+    short = [r.name for r in nest.reds[1:-1] if sliding and _is_short(r)]
+    return (replace(nest, reds=(*nest.reds[:-1], *steps, inner)),
+            Tile((), (*short[-1:], inner.name)))
+
+
+def _is_short(over: Axis) -> bool:
+    return isinstance(over.extent, int) and over.extent <= LONGEST_TAPS
 
 
 def _points(axes: Sequence[Axis], layout: Layout) -> tuple[list[Stmt], tuple[dict[str, Dim], ...]]:
@@ -153,9 +175,7 @@ def _points(axes: Sequence[Axis], layout: Layout) -> tuple[list[Stmt], tuple[dic
     if layout.layers == 1:
         return finder.result([finder.point(axes, layout, column, row, "")])
     rows = [row * 4 + j for j in range(4)]
-    pixels = axes[:-1]
-    if (pixels and last.extent == 4 * layout.width and isinstance(pixels[-1].extent, int)
-            and pixels[-1].extent % 4 == 0):
+    if has_neighbours(axes, layout):
         return finder.result(finder.neighbours(axes, column, row))
     return finder.result([finder.point(axes, layout, column, r, str(j))
                           for j, r in enumerate(rows)])
