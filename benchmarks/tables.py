@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -33,9 +33,14 @@ def verdict(value: float | None, goal: float | None, unit: str = "x", up: bool =
     return f"[{colour}]{text}[/] ({goal:.3g}{unit})"
 
 
+def timed(results: Results, runtimes: Sequence[str]) -> list[str]:
+    """Those of `runtimes` that were timed on some model."""
+    return [n for n in runtimes if any(n in r["latency"]["runtimes"] for r in results.values())]
+
+
 def times_table(results: Results) -> Table:
     """Milliseconds per call."""
-    names = [*OURS, *PEERS, *SLOW, NATIVE]
+    names = timed(results, (*OURS, *PEERS, *SLOW, NATIVE))
     table = Table("model", *map(heading, names), title_justify="left",
                   title="Latency under Node, one thread: ms a call, median")
     for model, result in results.items():
@@ -46,7 +51,7 @@ def times_table(results: Results) -> Table:
 
 def ratio_table(results: Results, ours: str, wanted: Mapping[str, Mapping[str, float]]) -> Table:
     """How many times as fast as each peer `ours` is, goals in brackets."""
-    peers = [*PEERS, *SLOW, NATIVE]
+    peers = timed(results, (*PEERS, *SLOW, NATIVE))
     table = Table("model", *map(heading, peers), title_justify="left",
                   title=f"{ours}: times as fast (the goal), median of rounds, processor time")
     for model, result in results.items():
@@ -114,9 +119,10 @@ def all_tables(results: Results) -> list[Table]:
     def has(part: str) -> Results:
         return {m: r for m, r in results.items() if part in r}
     tables = []
-    if timed := has("latency"):
-        tables += [times_table(timed), ratio_table(timed, OURS[1], goals.SPEED),
-                   ratio_table(timed, OURS[0], goals.PLAIN_SPEED)]
+    if calls := has("latency"):
+        wanted = {OURS[1]: goals.SPEED, OURS[0]: goals.PLAIN_SPEED}
+        tables.append(times_table(calls))
+        tables += [ratio_table(calls, ours, wanted[ours]) for ours in timed(calls, list(wanted))]
     if has("size"):
         tables.append(size_table(has("size")))
     if pages := has("browser"):
