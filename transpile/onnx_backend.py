@@ -24,7 +24,8 @@ from transpile.ir.graph import Graph
 from transpile.ir.types import narrow_array
 from transpile.verify.node import shared_host
 
-TARGETS = ("js",)
+TARGETS = ("js", "wasm")
+"""Where models run; a module for a later target holds the earlier ones, too."""
 
 
 class Rep(BackendRep):  # type: ignore[misc]
@@ -86,10 +87,11 @@ class Rep(BackendRep):  # type: ignore[misc]
 
     def _build(self, arrays: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]
                ) -> tuple[str, Graph]:
-        from transpile.compile import lower_graph
+        from transpile.compile import lower_all
         types = static_types(self.proto, {n: a for n, a in arrays.items() if n not in values})
         graph = import_model(self.proto, types, values)
-        emitted = emit_module([lower_graph(graph, self.target)], EmitOptions(format="cjs"))
+        programs = lower_all(graph, TARGETS[:TARGETS.index(self.target) + 1])
+        emitted = emit_module(programs, EmitOptions(format="cjs"))
         return emitted.code, graph
 
     def _declared(self, info: Any, array: np.ndarray) -> np.ndarray:
@@ -147,3 +149,8 @@ def run(model: ModelProto, inputs: Sequence[Any], target: str = "js") -> list[np
         UnsupportedError: the model uses what cannot be compiled.
     """
     return list(Rep(model, target).run(inputs))
+
+
+def run_wasm(model: ModelProto, inputs: Sequence[Any]) -> list[np.ndarray]:
+    """The same, computed by WebAssembly."""
+    return run(model, inputs, "wasm")

@@ -14,10 +14,12 @@ from transpile.frontends.tracer import apply, cast
 refuse("the shape of its result depends on values", "NonZero", "Unique", "NonMaxSuppression")
 refuse("it draws random numbers", "RandomUniform", "RandomNormal", "RandomUniformLike",
        "RandomNormalLike", "Multinomial", "Bernoulli")
+for _op in ("Adagrad", "Adam", "Momentum", "Gradient"):
+    refuse("training is generated here, not imported", _op, domain="ai.onnx.preview.training")
 refuse("it reinterprets bits, and memory is float32 or int32", "BitCast")
 refuse("its windows depend on values", "MaxRoiPool")
 refuse("strings are not supported", "StringConcat", "StringSplit", "StringNormalizer",
-       "RegexFullMatch", "TfIdfVectorizer", "LabelEncoder", "CategoryMapper")
+       "RegexFullMatch", "TfIdfVectorizer")
 refuse("decoding pictures is the page's work", "ImageDecoder")
 
 
