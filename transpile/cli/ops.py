@@ -10,12 +10,13 @@ from transpile.cli.options import debug_option
 
 
 @click.command("ops")
-@click.option("--frontend", type=click.Choice(["numpy"]), help="What a front end understands.")
+@click.option("--frontend", type=click.Choice(["numpy", "onnx"]),
+              help="What a front end understands.")
 @click.option("--markdown", is_flag=True, help="As a Markdown table.")
 @debug_option
 def command(frontend: str | None, markdown: bool) -> None:
     """List the operators with their kind, their dtypes, and what they do."""
-    header, rows = _frontend_rows() if frontend else _op_rows()
+    header, rows = {"numpy": _frontend_rows, "onnx": _onnx_rows}.get(frontend or "", _op_rows)()
     if markdown:
         lines = [header, tuple("---" for _ in header), *rows]
         click.echo("\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |"
@@ -30,7 +31,7 @@ def command(frontend: str | None, markdown: bool) -> None:
     if not console.is_terminal:
         console.width = 160
     console.print(table, markup=False)
-    click.echo(f"{len(rows)} {'functions' if frontend else 'operators'}")
+    click.echo(f"{len(rows)} {'functions' if frontend == 'numpy' else 'operators'}")
 
 
 def _op_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -50,6 +51,11 @@ def _frontend_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows += [(_numpy_name(f), "function", _summary(f)) for f in FUNCTIONS]
     rows += [(f"nn.{name}", "nn", _summary(f)) for name, f in _nn_functions()]
     return ("function", "kind", "summary"), sorted(set(rows))
+
+
+def _onnx_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from transpile.frontends.onnx_coverage import coverage
+    return ("operator", "imported", "reason"), list(coverage())
 
 
 def _ufunc(name: str) -> Any:

@@ -15,7 +15,7 @@ refuse("the shape of its result depends on values", "NonZero", "Unique", "NonMax
 refuse("it draws random numbers", "RandomUniform", "RandomNormal", "RandomUniformLike",
        "RandomNormalLike", "Multinomial", "Bernoulli")
 for _op in ("Adagrad", "Adam", "Momentum", "Gradient"):
-    refuse("training is generated here, not imported", _op, domain="ai.onnx.preview.training")
+    refuse("a step of training; only inference is imported", _op, domain="ai.onnx.preview.training")
 refuse("it reinterprets bits, and memory is float32 or int32", "BitCast")
 refuse("its windows depend on values", "MaxRoiPool")
 refuse("strings are not supported", "StringConcat", "StringSplit", "StringNormalizer",
