@@ -254,10 +254,14 @@ export async function startPage(api, config) {
       status.textContent = `${time.toFixed(time < 10 ? 2 : 0)} ms on ${model.target}`;
       status.className = '';
     } catch (error) {
-      status.textContent = error.message;
-      status.className = 'error';
+      fail(error);
     }
     document.body.dataset.ready = 'true';
+  }
+
+  function fail(error) {
+    status.textContent = error.message;
+    status.className = 'error';
   }
 
   // Changes that come faster than frames are answered once.
@@ -274,6 +278,10 @@ export async function startPage(api, config) {
     return control;
   });
   document.getElementById('predict').addEventListener('click', () => model && run());
-  model = await api.load();
-  await run();
+  try {
+    model = await api.load();
+  } catch (error) {
+    return fail(error);
+  }
+  return run();
 }

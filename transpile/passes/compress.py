@@ -62,7 +62,7 @@ class Compressed:
         graph: with operators that expand them.
         rounded: the same with constants of what they expand to: what the module computes.
         original: as it was.
-        tensors: one record for each constant of the graph.
+        tensors: one record for each constant of the graph, numbers that stand in code left out.
     """
 
     graph: Graph
@@ -96,7 +96,8 @@ def compress(graph: Graph, storage: Storage = "float32") -> Compressed:
     expanded = {node: node if small is None else small.expand() for node, small in made.items()}
     rounded = {node: node if small is None else new_constant(small.value, node)
                for node, small in made.items()}
-    tensors = tuple(_record(node, small, storage) for node, small in made.items())
+    tensors = tuple(_record(node, small, storage) for node, small in made.items()
+                    if node.value.size > 1)
     if all(small is None for small in made.values()):
         return Compressed(graph, graph, graph, tensors)
     return Compressed(_replaced(graph, expanded), _replaced(graph, rounded), graph, tensors)
@@ -140,7 +141,8 @@ def _part(source: Node, name: str, array: np.ndarray) -> Node:
 
 def _stored(node: Node, storage: Storage) -> _Small | None:
     """The smallest form that is close enough; None to leave the constant alone."""
-    if storage == "float32" or node.dtype != "float32" or node.value.size < LEAST:
+    if storage == "float32" or node.dtype != "float32" or node.value.size < LEAST or not (
+            np.isfinite(node.value).all()):
         return None
     if storage == "int8" and _is_matrix(node):
         best = min((_int8(node, axis) for axis in _axes(node)), key=lambda s: s.error)
