@@ -1,4 +1,4 @@
-"""Weights in a file beside the module: found, streamed, checked; and what is said where it fails."""
+"""Weights in a file beside the module: found, streamed, checked; what is said where that fails."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_memory_at_the_peak(tmp_path: Path, node: str, storage: str) -> None:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
