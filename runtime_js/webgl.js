@@ -173,14 +173,17 @@ export async function finished(gl, expected) {
   gl.deleteSync(sync);
 }
 
-// A matrix that lies in panels of columns, row by row.
-export function fromPanels(view, columns, panel) {
+// A matrix that lies in panels of `from` columns, in panels of `to` columns.
+export function inPanels(view, columns, from, to) {
   const rows = view.length / columns;
   const result = view.slice();
   let at = 0;
-  for (let start = 0; start < columns; start += panel) {
+  for (let start = 0; start < columns; start += to) {
     for (let row = 0; row < rows; row++) {
-      for (let col = start; col < start + panel; col++) result[row * columns + col] = view[at++];
+      for (let col = start; col < start + to; col++) {
+        const inside = col % from;
+        result[at++] = view[(col - inside) * rows + row * from + inside];
+      }
     }
   }
   return result;
@@ -197,7 +200,8 @@ export async function warmUp(gl, programs, textures, draws) {
 }
 
 // Opens a model: `shaders`, `plan(...dims)`, `weights` as tensors in `heap()`. A tensor there is
-// [texture, view, at, size, width in texels, columns, panel].
+// [texture, view, at, size, width in texels], and for a matrix in other panels there than in its
+// texture [..., columns, panel there, panel in the texture].
 export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onProgress, debug, target }) {
   const surface = canvas || (typeof OffscreenCanvas === 'function'
     ? new OffscreenCanvas(1, 1) : document.createElement('canvas'));
@@ -206,9 +210,9 @@ export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onPr
   let textures = [];
   let planned = {};
 
-  function valuesOf(memory, [, name, at, size, , columns, panel]) {
+  function valuesOf(memory, [, name, at, size, , columns, from, to]) {
     const view = memory[name].subarray(at, at + size);
-    return panel ? fromPanels(view, columns, panel) : view;
+    return to ? inPanels(view, columns, from, to) : view;
   }
 
   function upload(memory, tensor) {

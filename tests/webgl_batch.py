@@ -61,7 +61,7 @@ class WebglCase:
             "shaders": plan.shaders, "draws": draws,
             "textures": [[int(t.is_float), number(t.width), number(t.height), t.layers]
                          for t in plan.textures],
-            "uploads": [*(_upload(p, plan.arrays[p.name]) for p in plan.weights),
+            "uploads": [*(_upload(p, plan.stored(p)) for p in plan.weights),
                         *(_upload(p, self.inputs[p.name]) for p in plan.inputs)],
             "results": [[p.texture, number(p.type.size), p.layout.width]
                         for _, p in plan.results]}

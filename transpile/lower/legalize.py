@@ -22,6 +22,7 @@ from transpile.lower.loops import COMBINE
 from transpile.lower.nest import RESULT, Nest, Values, build_nest, map_index
 from transpile.lower.rows import RowBuilder
 from transpile.lower.stmt import Argument, For, Stmt, Store
+from transpile.lower.storage import ROW_MAJOR, Storage
 from transpile.lower.walk import map_body
 from transpile.lower.walk import parts as parts_of
 
@@ -59,8 +60,11 @@ class NotGather(UnsupportedError):
     """The group has no gather form: it runs on the CPU."""
 
 
-def gathers(group: Group) -> list[Gather]:
+def gathers(group: Group, storage: Storage = ROW_MAJOR) -> list[Gather]:
     """The passes of one group, in order; the last one computes its output.
+
+    Args:
+        storage: weights in panels of four columns.
 
     Raises:
         NotGather: scans over time, and other routines without a form at one index.
@@ -69,22 +73,24 @@ def gathers(group: Group) -> list[Gather]:
         return row_passes(group)
     if group.kind == "routine":
         return routine_passes(group)
-    whole = nest_pass(group.output, group.anchor, frozenset(group.members))
+    whole = nest_pass(group.output, group.anchor, frozenset(group.members), storage)
     return in_parts(whole) or [whole]
 
 
-def values_of(members: frozenset[Node]) -> Values:
+def values_of(members: frozenset[Node], storage: Storage = ROW_MAJOR) -> Values:
+    """Values whose arguments are named a0, a1, ..."""
     count = iter(range(1_000_000))
-    return Values(members, lambda _: f"a{next(count)}")
+    return Values(members, lambda _: f"a{next(count)}", storage)
 
 
 def out_of(node: Node) -> Argument:
     return Argument("out", node.dtype, node.type.size, written=True)
 
 
-def nest_pass(output: Node, anchor: Node | None, members: frozenset[Node]) -> Gather:
+def nest_pass(output: Node, anchor: Node | None, members: frozenset[Node],
+              storage: Storage = ROW_MAJOR) -> Gather:
     """A map or a reduction, scheduled later."""
-    values = values_of(members)
+    values = values_of(members, storage)
     nest = build_nest(output, anchor, values, out_of(output), whole_texels=True)
     return Gather(nest.axes, (), nest.out, tuple(values.args.values()), output,
                   tuple(values.args), nest, _formula(output, members))

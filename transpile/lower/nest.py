@@ -187,7 +187,7 @@ def build_nest(output: Node, anchor: Node | None, values: Values, out: Argument,
                 tuple(values.args.values()))
     panels = values.storage.panels
     width = next((panels[n] for n in values.args if n in panels), 0)
-    if width and (anchor is not None or output in panels):
+    if width and not whole_texels and (anchor is not None or output in panels):
         nest = split_last_axis(nest, width)
         if anchor is None:  # panel by panel, as memory lies
             nest = replace(nest, axes=tuple(sorted(nest.axes, key=lambda a: a.name != "panel")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpile.errors import InternalError
+from transpile.ir.dims import Dim
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest
 from transpile.lower.stmt import Kernel
@@ -19,4 +20,9 @@ def print_kernel(_kernel: Kernel, name: str) -> str:
     raise InternalError(f"{name}: WebGL has shaders instead of kernels")
 
 
-WEBGL = Target("webgl", "glsl", schedule, print_kernel, cpu=False, runs_in="browser")
+def panel(columns: Dim) -> int:
+    """Four columns lie together, so that what one invocation multiplies with is contiguous."""
+    return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
+
+
+WEBGL = Target("webgl", "glsl", schedule, print_kernel, panel=panel, cpu=False, runs_in="browser")

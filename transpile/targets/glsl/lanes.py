@@ -88,8 +88,23 @@ def scalars(expr: Expr) -> Expr:
     if isinstance(expr, Load):
         return expr if is_vector(expr.dtype) else scalar_load(expr)
     if isinstance(expr, Call):
-        return replace(expr, args=tuple(map(scalars, expr.args)))
+        return whole_texel(replace(expr, args=tuple(map(scalars, expr.args))))
     return expr
+
+
+def whole_texel(value: Call) -> Call:
+    """A lane of a texel or a number, by a condition, as a lane of a choice of the whole texel.
+
+    The four lanes at the edge of a pad then share one choice and one read.
+    """
+    if value.fn != "select":
+        return value
+    condition, inside, outside = value.args
+    if not (isinstance(inside, Call) and inside.fn == "lane" and isinstance(outside, Const)):
+        return value
+    texel, lane = inside.args
+    chosen = Call("select", (condition, texel, splat(outside)), texel.dtype)
+    return Call("lane", (chosen, lane), value.dtype)
 
 
 @dataclass
@@ -130,7 +145,7 @@ class Vectoriser:
         if value.fn in ("lane", "lanes", "splat"):
             return value
         if not any(is_vector(a.dtype) for a in args):
-            return replace(value, args=args)
+            return whole_texel(replace(value, args=args))
         if value.fn == "select" and not is_vector(args[0].dtype):
             return Call("select", (args[0], *map(splat, args[1:])), f"{value.dtype}x4")
         return Call(value.fn, tuple(map(splat, args)), f"{value.dtype}x4")

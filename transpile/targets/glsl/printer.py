@@ -31,7 +31,7 @@ from transpile.ir.dims import upper as upper_bound
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local
 from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, SUM, UNARY
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
-from transpile.targets.glsl.lanes import base, is_vector
+from transpile.targets.glsl.lanes import aligned, base, is_vector
 from transpile.targets.glsl.scalars import (
     CONDITION,
     FUNCTIONS,
@@ -297,7 +297,7 @@ class Printer:
         """The texel that holds element `load.index`."""
         layout = self.shader.layouts[load.buffer]
         texel = floordiv(load.index, 4)
-        x, row = mod(texel, layout.width), floordiv(texel, layout.width)
+        x, row = column_and_row(texel, layout.width)
         if isinstance(layout.rows, int) and layout.rows == 1:
             x, row = texel, 0
         y, z = (row, 0) if layout.layers == 1 else (floordiv(row, 4), mod(row, 4))
@@ -375,6 +375,15 @@ class Printer:
         name = "floorDiv" if isinstance(a, FloorDiv) else "floorMod"
         self.functions[definition(name, False)] = None
         return f"{name}({self.index(a.value)}, {self.index(a.divisor)})", ATOM
+
+
+def column_and_row(texel: Dim, width: int) -> tuple[Dim, Dim]:
+    """Where a texel stands; neighbours in a run of four differ by a number in their column."""
+    lane = (texel if isinstance(texel, int) else texel.const) % 4
+    if width % 4 == 0 and aligned(texel - lane):
+        run = floordiv(texel - lane, 4)
+        return mod(run, width // 4) * 4 + lane, floordiv(run, width // 4)
+    return mod(texel, width), floordiv(texel, width)
 
 
 def is_below(value: Dim, limit: int) -> bool:

@@ -14,10 +14,10 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
 from transpile.lower.legalize import Gather, NotGather, gathers
 from transpile.lower.stmt import Kernel
-from transpile.lower.storage import ROW_MAJOR
+from transpile.lower.storage import ROW_MAJOR, Storage
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
 from transpile.targets.glsl.shader import build_shader, can_target_four
-from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of
+from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of, panel_layout
 
 root = ROW_MAJOR.root
 
@@ -37,12 +37,13 @@ class Texture:
 
 @dataclass(frozen=True)
 class Placed:
-    """A tensor in a texture."""
+    """A tensor in a texture; weights may lie in panels of so many columns."""
 
     name: str
     type: TensorType
     texture: int
     layout: Layout
+    panel: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,14 @@ class WebglPlan:
     results: tuple[tuple[str, Placed], ...]
     draws: tuple[Draw | CpuCall, ...]
 
+    def stored(self, placed: Placed) -> np.ndarray:
+        """A weight's values in the order in which they are uploaded."""
+        value = self.arrays[placed.name]
+        if not placed.panel:
+            return value
+        columns = value.shape[-1]
+        return value.reshape(-1, columns // placed.panel, placed.panel).swapaxes(0, 1)
+
 
 @dataclass
 class _Pass:
@@ -125,16 +134,21 @@ class _Pass:
 
 def plan_webgl(graph: Graph) -> WebglPlan:
     """The draws of an optimised graph whose nodes have unique names."""
+    from transpile.compile import panels_of
+    from transpile.targets.webgl import WEBGL
     layouts: dict[Node, Layout] = {}
+    groups = fuse(graph, pads_inside=True)
+    panels = {n: w for n, w in panels_of(groups, graph, WEBGL).items() if n.is_constant}
     for node in (*graph.inputs, *graph.constants):
-        layouts[node] = layout_of(node.type)
-    passes = [p for group in fuse(graph, pads_inside=True) for p in _passes(group, layouts)]
+        layouts[node] = panel_layout(node.type) if node in panels else layout_of(node.type)
+    storage = Storage(panels)
+    passes = [p for group in groups for p in _passes(group, layouts, storage)]
     sources = [p.source for p in passes if p.source is not None]
     shaders, *shared = share_programs(sources)
     programs = zip(*shared, strict=True)
     textures = _Textures()
     fixed = _used_constants(passes, graph)
-    weights = tuple(textures.add(n, layouts[n]) for n in fixed)
+    weights = tuple(replace(textures.add(n, layouts[n]), panel=panels.get(n, 0)) for n in fixed)
     inputs = tuple(textures.add(n, layouts[n]) for n in graph.inputs)
     draws: list[Draw | CpuCall] = []
     last = _last_reads(passes, graph)
@@ -156,9 +170,9 @@ def plan_webgl(graph: Graph) -> WebglPlan:
                      inputs, results, tuple(draws))
 
 
-def _passes(group: Group, layouts: dict[Node, Layout]) -> Iterable[_Pass]:
+def _passes(group: Group, layouts: dict[Node, Layout], storage: Storage) -> Iterable[_Pass]:
     try:
-        found = gathers(group)
+        found = gathers(group, storage)
         if any(len(g.inputs) > MOST_INPUTS for g in found):
             raise NotGather(f"{group.output.name} reads more than {MOST_INPUTS} textures")
     except NotGather:

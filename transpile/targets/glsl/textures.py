@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transpile.errors import UnsupportedError
-from transpile.ir.dims import Dim, ceildiv, nonnegative
+from transpile.ir.dims import Dim, ceildiv, nonnegative, product
 from transpile.ir.types import TensorType
 
 LARGEST = 4096
@@ -63,6 +63,17 @@ def layout_of(type_: TensorType, layers: int = 1) -> Layout:
             return Layout(width, ceildiv(texels, width), 1)
     raise UnsupportedError(f"a tensor {type_} does not fit in a texture",
                            why=f"{LARGEST} x {LARGEST} texels hold {16 * LARGEST ** 2} elements")
+
+
+def panel_layout(type_: TensorType) -> Layout:
+    """The layout of a matrix in panels of four columns: a panel is a row, or a few of them."""
+    rows = product(type_.shape[:-1])
+    columns = type_.shape[-1]
+    assert isinstance(rows, int) and isinstance(columns, int)
+    for split in range(1, rows + 1):
+        if rows % split == 0 and rows // split <= LARGEST and columns // 4 * split <= LARGEST:
+            return Layout(rows // split, columns // 4 * split)
+    return layout_of(type_)
 
 
 def is_natural(layout: Layout, type_: TensorType) -> bool:
