@@ -40,7 +40,7 @@ def test_layout_channels_and_normalisation() -> None:
 @transpile.model(x=transpile.spec("float32", (1, 3, 6, 6)), labels=("a", "b", "c"))
 def mean_colour(x: Any) -> Any:
     means = x.mean(axis=(2, 3))
-    return means
+    return means  # noqa: RET504 - the output's name
 
 
 def test_pictures_of_any_size_in_front_of_a_model() -> None:

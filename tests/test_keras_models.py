@@ -59,7 +59,8 @@ def test_sequential_with_separable_convolution() -> None:
     graph = transpile.trace(model)
     assert str(graph.inputs[0].type) == "float32[batch, 10, 9, 2]"
     names = " ".join(n.name for n in graph.constants)
-    assert "first.kernel" in names and "probs.bias" in names
+    assert "first.kernel" in names
+    assert "probs.bias" in names
     np.testing.assert_allclose(run(model, {"x": x})["probs"], model.predict(x, verbose=0),
                                atol=1e-6)
 

@@ -142,7 +142,8 @@ def test_other_libraries_trees(package: str, name: str) -> None:
 def test_verification_runs_scikit_learn(tmp_path: Any) -> None:
     model = LogisticRegression(max_iter=300).fit(rows(IRIS), IRIS.target)
     module = transpile.build(model, tmp_path / "iris.js", targets=["js"])
-    assert module is not None and module.report.verified["js"].runs == 3
+    assert module is not None
+    assert module.report.verified["js"].runs == 3
 
 
 def test_errors_say_what_to_do() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 import transpile
 from transpile.errors import SourceError, TraceError, UnsupportedError
@@ -26,7 +26,7 @@ class LeNet(nn.Module):
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         probs = F.softmax(self.fc(x.flatten(1)), -1)
-        return probs
+        return probs  # noqa: RET504 - the output's name
 
 
 class Block(nn.Module):

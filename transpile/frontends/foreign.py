@@ -35,11 +35,15 @@ _MODELS = {"torch": "TorchModel", "keras": "KerasModel", "sklearn": "SklearnMode
 def needs(*modules: str) -> None:
     """Import modules; DependencyError with the command that installs what is missing."""
     for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise DependencyError(f"the package {PACKAGES[name].split()[0]} is missing",
-                                  why=str(error), fix=f"pip install {PACKAGES[name]}") from None
+        _need(name)
+
+
+def _need(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise DependencyError(f"the package {PACKAGES[name].split()[0]} is missing",
+                              why=str(error), fix=f"pip install {PACKAGES[name]}") from None
 
 
 def front_end_of(value: Any) -> str:
@@ -61,7 +65,7 @@ def adopt(model: Any) -> Any:
     wrapped = type(model) is Model
     inner = model.fn if wrapped else model
     front_end = front_end_of(inner)
-    if not front_end or isinstance(model, Model) and not wrapped:
+    if not front_end or (isinstance(model, Model) and not wrapped):
         return model
     if isinstance(inner, type):
         inner = _instance(inner)

@@ -88,7 +88,7 @@ def torch_message(model: Any, types: Mapping[str, TensorType]) -> Any:
     from transpile.frontends import torch as front_end
     from transpile.frontends.torch_dims import example_sizes
 
-    class Flat(torch.nn.Module):
+    class Flat(torch.nn.Module):  # type: ignore[misc]
         """The model with an argument for each input and a result for each output."""
 
         def __init__(self) -> None:
@@ -136,7 +136,7 @@ def packed(model: Any, values: Mapping[str, Any]) -> Any:
     """Inputs as the model takes them: bare, a list, or a dict by name."""
     structure = getattr(model, "_inputs_struct", None)
     if isinstance(structure, dict):
-        return {k: values[getattr(v, "name", k) if k not in values else k]
+        return {k: values[k if k in values else str(getattr(v, "name", k))]
                 for k, v in structure.items()}
     flat = list(values.values())
     return flat[0] if len(flat) == 1 else flat

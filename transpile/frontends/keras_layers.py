@@ -74,7 +74,7 @@ def restored(proto: Any, model: Any) -> None:
     taken: dict[str, str] = {}
     from onnx import numpy_helper
     for tensor in proto.graph.initializer:
-        array = None
+        array: np.ndarray | None = None
         for path in by_size.get(int(np.prod(tensor.dims)), ()):
             array = numpy_helper.to_array(tensor) if array is None else array
             if path not in taken.values() and array.size > 1 and same(array, weights[path]):

@@ -226,7 +226,7 @@ def _cannot_export(module: Any, problem: Exception | None) -> TraceError:
                           "https://pytorch.org/docs/stable/export.html")
 
 
-def _first_line(error: Exception | None) -> str:
+def _first_line(error: BaseException | None) -> str:
     lines = str(error).strip().split("\n")
     return f"{type(error).__name__}: {lines[0][:300]}"
 

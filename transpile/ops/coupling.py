@@ -4,7 +4,6 @@ LIBSVM stops at a tolerance, and what it gives differs from the limit in the thi
 sweeps are made here.
 """
 
-# ruff: noqa: ARG001 - the callables of one op all take all of its attributes
 from __future__ import annotations
 
 from itertools import combinations

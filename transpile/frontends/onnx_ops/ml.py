@@ -18,7 +18,7 @@ refuse("its input is a dictionary", "DictVectorizer", "CastMap", domain=DOMAIN)
 refuse("strings are not supported", "CategoryMapper", domain=DOMAIN)
 
 
-def matrix(n: Site, index: int = 0) -> Tracer:
+def matrix(n: Site, index: int = 0) -> Any:
     """The operand as float32[rows, features]."""
     x = cast(n[index], "float32")
     return x.reshape((1, x.shape[0])) if x.ndim == 1 else x
@@ -28,7 +28,7 @@ def floats(n: Site, name: str) -> np.ndarray:
     return np.array(n.attr(name, ()), np.float32)
 
 
-def linear(n: Site, rows: int) -> Tracer:
+def linear(n: Site, rows: int) -> Any:
     """x @ coefficients.T + intercepts."""
     weights = floats(n, "coefficients").reshape(rows, -1)
     bias = floats(n, "intercepts")
@@ -126,7 +126,7 @@ def missing_label(n: Site, values: np.ndarray) -> np.ndarray:
     """What numbers that are not in the table become."""
     tensor = n.attr("default_tensor")
     if tensor is not None:
-        return np.asarray(tensor).reshape(-1)[0].astype(values.dtype)
+        return np.asarray(tensor, values.dtype).reshape(-1)[:1]
     name, value = ("default_float", -0.0) if values.dtype.kind == "f" else ("default_int64", -1)
     return np.asarray(n.attr(name, value)).astype(values.dtype)
 
@@ -138,7 +138,7 @@ def feature_vectorizer(n: Site) -> Any:
     return np.concatenate([fitted(matrix(n, k), int(w)) for k, w in enumerate(widths)], axis=1)
 
 
-def fitted(x: Tracer, width: int) -> Tracer:
+def fitted(x: Tracer, width: int) -> Any:
     have = x.shape[1]
     if not isinstance(have, int) or have >= width:
         return x[:, :width]

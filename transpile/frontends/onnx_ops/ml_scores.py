@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from transpile import nn
@@ -11,11 +9,11 @@ from transpile.frontends.onnx_values import Site
 from transpile.frontends.tracer import Tracer, apply, cast
 
 
-def sigmoid(x: Tracer) -> Tracer:
+def sigmoid(x: Tracer) -> Any:
     return apply("sigmoid", x)
 
 
-def post_transform(score: Tracer, how: str) -> Tracer:
+def post_transform(score: Tracer, how: str) -> Any:
     """Scores float32[rows, classes] through the attribute `post_transform`."""
     if how == "SOFTMAX":
         return nn.softmax(score, axis=-1)
@@ -29,7 +27,7 @@ def post_transform(score: Tracer, how: str) -> Tracer:
     return probit(score) if how == "PROBIT" else score
 
 
-def probit(p: Tracer) -> Tracer:
+def probit(p: Tracer) -> Any:
     """The inverse of the normal distribution, by Winitzki's formula for the inverse of erf.
 
     S. Winitzki, "A handy approximation for the error function and its inverse", 2008; the same
@@ -42,7 +40,7 @@ def probit(p: Tracer) -> Tracer:
     return np.sqrt(np.float32(2)) * np.sign(y) * np.sqrt(np.sqrt(half * half - log / a) - half)
 
 
-def chosen(n: Site, index: Tracer) -> Tracer:
+def chosen(n: Site, index: Tracer) -> Any:
     """Class numbers as the labels of the model; strings stay the numbers of their classes."""
     labels = np.array(n.attr("classlabels_int64s") or n.attr("classlabels_ints") or (), np.int64)
     if not labels.size or np.array_equal(labels, np.arange(labels.size)):
@@ -50,18 +48,19 @@ def chosen(n: Site, index: Tracer) -> Tracer:
     return apply("take", labels, index, axis=0)
 
 
-def class_outputs(n: Site, score: Tracer, how: str) -> tuple[Tracer, Tracer]:
+def class_outputs(n: Site, score: Tracer, how: str) -> tuple[Any, Any]:
     """(labels int32[rows], probabilities): the class of the largest score."""
     return chosen(n, score.argmax(axis=-1)), post_transform(score, how)
 
 
-def two_classes(n: Site, score: Tracer, how: str, limit: float) -> tuple[Tracer, Tracer]:
+def two_classes(n: Site, score: Tracer, how: str, limit: float) -> tuple[Any, Any]:
     """The same for one score of two classes, which is the second's where it exceeds `limit`.
 
     Args:
         score: float32[rows, 1].
     """
     index = cast(score[:, 0] > np.float32(limit), "int32")
+    both: Any
     if limit:
         both = np.concatenate([1 - score, score], axis=1)
     else:

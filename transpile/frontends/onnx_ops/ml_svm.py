@@ -23,7 +23,7 @@ from transpile.frontends.onnx_values import Site
 from transpile.frontends.tracer import Tracer, apply, cast
 
 
-def kernel(n: Site, x: Tracer, vectors: np.ndarray) -> Tracer:
+def kernel(n: Site, x: Tracer, vectors: np.ndarray) -> Any:
     """float32[rows, vectors]: the kernel of every row with every vector."""
     gamma, coef0, degree = (*n.attr("kernel_params", ()), 0.0, 0.0, 3.0)[:3]
     kind = n.attr("kernel_type", "LINEAR")
@@ -82,7 +82,7 @@ def pairs_matrix(n: Site, sizes: list[int]) -> np.ndarray:
     return result
 
 
-def votes(decision: Tracer, classes: int) -> Tracer:
+def votes(decision: Tracer, classes: int) -> Any:
     """float32[rows, classes]: how many pairs each class wins; a positive one is the first's."""
     first = np.zeros((decision.shape[1], classes), np.float32)
     second = np.zeros((decision.shape[1], classes), np.float32)
@@ -92,7 +92,7 @@ def votes(decision: Tracer, classes: int) -> Tracer:
     return won @ first + (1 - won) @ second
 
 
-def probabilities(n: Site, decision: Tracer, classes: int) -> Tracer:
+def probabilities(n: Site, decision: Tracer, classes: int) -> Any:
     """Platt's sigmoids of the pairs, coupled."""
     margin = decision * floats(n, "prob_a") + floats(n, "prob_b")
     pair = np.clip(sigmoid(-margin), np.float32(1e-7), np.float32(1 - 1e-7))

@@ -117,7 +117,7 @@ class Forest:
             level = np.unique(both[both >= 0])
         return depth
 
-    def leaf_of(self, x: Tracer) -> Tracer:
+    def leaf_of(self, x: Tracer) -> Any:
         """int32[rows, trees]."""
         s = self.splits
         if not s.feature:
@@ -164,7 +164,7 @@ class Forest:
                 pending += [self.splits.left[node], self.splits.right[node]]
 
 
-def scores(forest: Forest, x: Tracer, how: str) -> Tracer:
+def scores(forest: Forest, x: Tracer, how: str) -> Any:
     """What the trees say of each target, put together: float32[rows, targets]."""
     leaf = forest.leaf_of(x)
     if how in ("MIN", "MAX"):
@@ -176,7 +176,7 @@ def scores(forest: Forest, x: Tracer, how: str) -> Tracer:
     return total / np.float32(len(forest.roots)) if how == "AVERAGE" else total
 
 
-def summed(forest: Forest, leaf: Tracer) -> Tracer:
+def summed(forest: Forest, leaf: Tracer) -> Any:
     """Sums over trees; where each tree has one target, leaves have one number each."""
     targets = forest.single_targets()
     if targets is None:
