@@ -166,7 +166,7 @@ export async function finished(gl, expected) {
   const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
   gl.flush();
   // Looking again and again takes time from a GPU that is the CPU.
-  if (expected > 8) await new Promise((resolve) => setTimeout(resolve, expected * 0.9));
+  if (expected > 8) await new Promise((resolve) => setTimeout(resolve, expected / 2));
   while (!gl.isContextLost() && gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED) {
     await nextTask();
   }
