@@ -220,7 +220,7 @@ def vectorize(body: Sequence[Stmt], copies: int = 2) -> tuple[Stmt, ...]:
 def _outer_loop(loop: For, copies: int) -> Sequence[Stmt] | None:
     """A loop around others in lanes: four runs of the inner loops at once; None if it cannot."""
     most = upper(loop.stop - loop.start)
-    if loop.step != 1 or (isinstance(most, int) and most <= SHORT) or not _scalar(loop.body) or (
+    if loop.step != 1 or (isinstance(most, int) and most < LANES) or not _scalar(loop.body) or (
             not _apart(loop)):
         return None
     try:

@@ -25,6 +25,7 @@ from transpile.lower.scalar import ATOM, BIT_OR, PRODUCT, SCALARS, SUM, UNARY, d
 from transpile.lower.schedule import is_small, register_tile
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 from transpile.passes.manager import Pass
+from transpile.passes.recurrent import recurrent
 from transpile.passes.winograd import winograd
 from transpile.targets.base import Target
 
@@ -251,5 +252,6 @@ def panel(columns: Dim) -> int:
 
 
 JS = Target("js", "js", schedule, print_kernel, panel=panel,
-            passes=(Pass("winograd", winograd, once=True),))
+            passes=(Pass("winograd", winograd, once=True),
+                    Pass("recurrent", recurrent, once=True)))
 

@@ -8,6 +8,7 @@ from transpile.lower.hoist import hoist
 from transpile.lower.stmt import Kernel
 from transpile.lower.vectorize import vectorize
 from transpile.passes.manager import Pass
+from transpile.passes.recurrent import recurrent
 from transpile.passes.winograd import winograd
 from transpile.program import Program
 from transpile.targets.base import Target
@@ -34,4 +35,5 @@ def assemble(program: Program, *, steps: bool = False) -> bytes:
 
 WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(transpose,),
               assemble=assemble,
-              passes=(Pass("winograd", winograd, once=True),))
+              passes=(Pass("winograd", winograd, once=True),
+                    Pass("recurrent", recurrent, once=True)))
