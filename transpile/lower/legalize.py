@@ -15,9 +15,9 @@ from transpile.errors import UnsupportedError
 from transpile.fuse import Group
 from transpile.ir.dims import Axis, Dim, axis, product, substitute
 from transpile.ir.graph import Node
-from transpile.lower.formula import formula
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Load, Local
+from transpile.lower.formula import formula
 from transpile.lower.loops import COMBINE
 from transpile.lower.nest import RESULT, Nest, Values, build_nest, map_index
 from transpile.lower.rows import RowBuilder
@@ -56,7 +56,7 @@ class Gather:
     formula: str = ""
 
 
-class NotGather(UnsupportedError):
+class NotGatherError(UnsupportedError):
     """The group has no gather form: it runs on the CPU."""
 
 
@@ -67,7 +67,7 @@ def gathers(group: Group, storage: Storage = ROW_MAJOR) -> list[Gather]:
         storage: weights in panels of four columns.
 
     Raises:
-        NotGather: scans over time, and other routines without a form at one index.
+        NotGatherError: scans over time, and other routines without a form at one index.
     """
     if group.kind == "rows":
         return row_passes(group)
@@ -172,7 +172,7 @@ def _staged(group: Group, reductions: Sequence[Node]) -> list[Gather]:
 class _Rows(RowBuilder):
     """A row kernel that keeps nothing in its output."""
 
-    def _kept(self, order: Sequence[Node], stages: dict[Node, int]) -> Node | None:
+    def _kept(self, _order: Sequence[Node], _stages: dict[Node, int]) -> Node | None:
         return None
 
 
@@ -189,13 +189,13 @@ def routine_passes(group: Group) -> list[Gather]:
     """Gather forms of routines.
 
     Raises:
-        NotGather: the routine has none.
+        NotGatherError: the routine has none.
     """
     from transpile.lower.legalize_routines import FORMS
     anchor = group.anchor
     assert anchor is not None
     if anchor.op not in FORMS or len(group.members) > 1:
-        raise NotGather(f"{anchor.op} has no form at one index", where=str(anchor.where))
+        raise NotGatherError(f"{anchor.op} has no form at one index", where=str(anchor.where))
     return FORMS[anchor.op](anchor)
 
 

@@ -36,7 +36,7 @@ for _name in OWN[1:]:
     SCALARS.setdefault(_name, Scalar(_name, lambda *a: a[0], cost=0))
 
 
-class NotLanes(Exception):
+class NotLanesError(Exception):
     """The body does not fit four lanes: it is printed for one element at a time."""
 
 
@@ -129,7 +129,7 @@ class Vectoriser:
 
     def indexed(self, value: Load | Index) -> Expr:
         if any(isinstance(p, Local) and p.name in self.vectors for p in parts(value)):
-            raise NotLanes
+            raise NotLanesError
         if not mentions(value.index, LANE):
             return scalar_load(value) if isinstance(value, Load) else value
         if isinstance(value, Load) and coefficient(value.index, LANE) == 1 and aligned(
@@ -160,7 +160,7 @@ def vectorise(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     """The body for four lanes at once.
 
     Raises:
-        NotLanes: a loop's bounds or a gathered local depend on the lane.
+        NotLanesError: a loop's bounds or a gathered local depend on the lane.
     """
     work = Vectoriser()
     while True:
@@ -177,7 +177,7 @@ def _block(body: Sequence[Stmt], work: Vectoriser) -> tuple[Stmt, ...]:
 def _statement(stmt: Stmt, work: Vectoriser) -> list[Stmt]:
     if isinstance(stmt, For):
         if mentions(stmt.start, LANE) or mentions(stmt.stop, LANE):
-            raise NotLanes
+            raise NotLanesError
         return [replace(stmt, body=_block(stmt.body, work))]
     if isinstance(stmt, If):
         return _branch(stmt, work)
@@ -199,10 +199,10 @@ def _branch(stmt: If, work: Vectoriser) -> list[Stmt]:
     if not is_vector(condition.dtype):
         for inner in statements([*stmt.then, *stmt.otherwise]):
             if not isinstance(inner, Assign):
-                raise NotLanes
+                raise NotLanesError
         return [If(condition, _block(stmt.then, work), _block(stmt.otherwise, work))]
     if stmt.otherwise or not all(isinstance(s, Assign) for s in stmt.then):
-        raise NotLanes
+        raise NotLanesError
     names = [s.name for s in stmt.then if isinstance(s, Assign)]
     chosen = Local(f"better_{names[0]}", condition.dtype)
     result: list[Stmt] = [Let(chosen.name, condition)]

@@ -31,17 +31,10 @@ from transpile.ir.dims import upper as upper_bound
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local
 from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, SUM, UNARY
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
+from transpile.targets.glsl.functions import FUNCTIONS, NATIVE_VECTOR, definition
 from transpile.targets.glsl.lanes import aligned, base, is_vector
-from transpile.targets.glsl.scalars import (
-    CONDITION,
-    FUNCTIONS,
-    GLSL,
-    NATIVE_VECTOR,
-    SCALAR,
-    VECTOR,
-)
+from transpile.targets.glsl.scalars import CONDITION, GLSL
 from transpile.targets.glsl.shader import ELEMENT, Shader
-from transpile.targets.glsl.textures import Layout
 
 TYPES = {"float32": "float", "int32": "int", "uint8": "int", "bool": "bool",
          "float32x4": "vec4", "int32x4": "ivec4", "uint8x4": "ivec4", "boolx4": "bvec4"}
@@ -121,11 +114,11 @@ class Printer:
     def call_each(self) -> list[str]:
         layout = self.shader.layouts[self.shader.out.name]
         out = "vec4" if self.shader.out.dtype == "float32" else "ivec4"
-        each = ", ".join(f"{'int(' if self.shader.out.dtype == 'bool' else ''}element(e + {n})"
-                         f"{')' if self.shader.out.dtype == 'bool' else ''}" for n in range(4))
-        return ["void main() {",
-                f"  int e = (int(gl_FragCoord.y) * {self.hole(layout.width)}"
-                " + int(gl_FragCoord.x)) * 4;", f"  o0 = {out}({each});", "}"]
+        calls = [f"element(e + {n})" for n in range(4)]
+        each = ", ".join(f"int({c})" if self.shader.out.dtype == "bool" else c for c in calls)
+        row = f"int(gl_FragCoord.y) * {self.hole(layout.width)}"
+        return ["void main() {", f"  int e = ({row} + int(gl_FragCoord.x)) * 4;",
+                f"  o0 = {out}({each});", "}"]
 
     def hole(self, value: Dim) -> str:
         """A number, or a place for it."""
@@ -264,8 +257,8 @@ class Printer:
     def select(self, value: Call) -> tuple[str, float]:
         condition, a, b = value.args
         if not is_vector(condition.dtype):
-            return (f"{self.expr(condition, CONDITION + 1)} ? {self.expr(a, CONDITION + 1)} : "
-                    f"{self.expr(b, CONDITION)}", CONDITION)
+            test, yes = (self.expr(e, CONDITION + 1) for e in (condition, a))
+            return f"{test} ? {yes} : {self.expr(b, CONDITION)}", CONDITION
         if base(value.dtype) == "float32":
             return f"mix({self.expr(b)}, {self.expr(a)}, {self.expr(condition)})", ATOM
         name = "pickB" if base(value.dtype) == "bool" else "pickI"
@@ -397,33 +390,6 @@ buffer shared texture mix step floor max min in out inout float int bool vec4 co
 e u lowp discard return if else for while do switch case default struct uniform layout""".split())
 
 
-INDEX_FUNCTIONS = ("floorDiv", "floorMod", "quotient", "remainder")
-
-
-def definition(name: str, vector: bool) -> str:
-    """A function of `FUNCTIONS` for scalars or for vectors, lane by lane."""
-    if name in ("pickB", "pickI"):
-        kind = "bvec4" if name == "pickB" else "ivec4"
-        lanes = ", ".join(f"c.{k} ? a.{k} : b.{k}" for k in "xyzw")
-        return f"{kind} {name}(bvec4 c, {kind} a, {kind} b) {{\n  return {kind}({lanes});\n}}"
-    text = FUNCTIONS[name]
-    kinds = VECTOR if vector else SCALAR
-    if not vector or name in INDEX_FUNCTIONS:
-        return re.sub(r"\b[TIB]\b", lambda m: kinds[m[0]], text)
-    if name in NATIVE_VECTOR:
-        return NATIVE_VECTOR[name]
-    head = re.sub(r"\b[TIB]\b", lambda m: kinds[m[0]], text.split("{")[0])
-    kind, parameters = head.split()[0], re.findall(r"(\w+)[,)]", head)
-    lanes = ", ".join(f"{name}({', '.join(f'{p}.{k}' for p in parameters)})" for k in "xyzw")
-    return f"{head}{{\n  return {kind}({lanes});\n}}"
-
-
 def print_shader(shader: Shader) -> Source:
     """The GLSL of a shader, without its version line and precisions."""
     return Printer(shader).source()
-
-
-def layout_text(layout: Layout) -> str:
-    """For tables: `8 x 784 texels in 4 layers`."""
-    layers = f" in {layout.layers} layers" if layout.layers > 1 else ""
-    return f"{layout.width} x {layout.height} texels{layers}"

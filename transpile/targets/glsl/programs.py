@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from transpile.fuse import Group, fuse
 from transpile.ir.dims import Dim, ceildiv
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
-from transpile.lower.legalize import Gather, NotGather, gathers
+from transpile.lower.legalize import Gather, NotGatherError, gathers
 from transpile.lower.stmt import Kernel
 from transpile.lower.storage import ROW_MAJOR, Storage
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
@@ -113,11 +114,13 @@ class WebglPlan:
 
     def stored(self, placed: Placed) -> np.ndarray:
         """A weight's values in the order in which they are uploaded."""
-        value = self.arrays[placed.name]
+        value: np.ndarray = self.arrays[placed.name]
         if not placed.panel:
             return value
         columns = value.shape[-1]
-        return value.reshape(-1, columns // placed.panel, placed.panel).swapaxes(0, 1)
+        split = value.reshape(-1, columns // placed.panel, placed.panel)
+        panels: np.ndarray = split.swapaxes(0, 1)
+        return panels
 
 
 @dataclass
@@ -166,16 +169,17 @@ def plan_webgl(graph: Graph) -> WebglPlan:
             if last.get(node, step) == step and not node.is_constant and node.op != "input":
                 textures.release(node)
     results = tuple((name, textures.of[root(n)]) for name, n in graph.outputs)
-    return WebglPlan(shaders, tuple(textures.slots), weights, {n.name: n.value for n in graph.constants},
-                     inputs, results, tuple(draws))
+    values = {n.name: n.value for n in graph.constants}
+    return WebglPlan(shaders, tuple(textures.slots), weights, values, inputs, results,
+                     tuple(draws))
 
 
 def _passes(group: Group, layouts: dict[Node, Layout], storage: Storage) -> Iterable[_Pass]:
     try:
         found = gathers(group, storage)
         if any(len(g.inputs) > MOST_INPUTS for g in found):
-            raise NotGather(f"{group.output.name} reads more than {MOST_INPUTS} textures")
-    except NotGather:
+            raise NotGatherError(f"{group.output.name} reads more than {MOST_INPUTS} textures")
+    except NotGatherError:
         yield _on_cpu(group, layouts)
         return
     for gather in found:
@@ -214,8 +218,8 @@ def _cpu_call(one: _Pass, textures: _Textures, placed: Placed, where: str) -> Cp
     reads = [(textures.of[n], place[n]) for n in dict.fromkeys(one.reads) if n not in stored]
     copies = [(Placed(n.name, n.type, -1, layout_of(n.type)), place[n]) for n in stored]
     return CpuCall(one.kernel, tuple(reads), tuple(copies), (placed, place[one.output]),
-                   (*(place[n] for n in (*one.reads, one.output)), *scratch), words, one.output.name,
-                   one.formula, where)
+                   (*(place[n] for n in (*one.reads, one.output)), *scratch), words,
+                   one.output.name, one.formula, where)
 
 
 def _output_layout(gather: Gather) -> Layout:
@@ -312,17 +316,22 @@ def share_programs(sources: Sequence[Source]
     for k, source in enumerate(sources):
         forms.setdefault((source.text, source.functions), []).append(k)
     shaders: list[str] = []
-    numbers, uniforms = [0] * len(sources), [()] * len(sources)  # type: ignore[var-annotated]
+    numbers = [0] * len(sources)
+    uniforms: list[tuple[Dim, ...]] = [()] * len(sources)
     for (text, functions), members in forms.items():
         columns = list(zip(*(sources[k].holes for k in members), strict=True))
         names, kept = _uniform_names(columns)
-        filled = HOLE.sub(lambda m, n=names: n[int(m[1])], text)  # type: ignore[misc]
+        filled = HOLE.sub(partial(_filled, names), text)
         head = [f"uniform int u[{len(kept)}];"] if kept else []
         shaders.append("\n".join([*head, *_with_functions(filled, functions)]))
         for position, k in enumerate(members):
             numbers[k] = len(shaders) - 1
             uniforms[k] = tuple(column[position] for column in kept)
     return tuple(shaders), numbers, uniforms
+
+
+def _filled(names: Sequence[str], hole: re.Match[str]) -> str:
+    return names[int(hole[1])]
 
 
 def _uniform_names(columns: Sequence[tuple[Dim, ...]]) -> tuple[list[str], list[tuple[Dim, ...]]]:

@@ -28,7 +28,7 @@ from transpile.lower.stmt import Argument, For, Let, Stmt
 from transpile.lower.walk import map_body
 from transpile.targets.glsl.lanes import (
     LANE_INDEX,
-    NotLanes,
+    NotLanesError,
     legal,
     rename_locals,
     vectorise,
@@ -65,7 +65,7 @@ def build_shader(gather: Gather, layouts: Mapping[str, Layout]) -> Shader:
     try:
         body = _vector_body(gather, layouts[gather.out.name])
         return Shader(body, gather.inputs, gather.out, layouts)
-    except NotLanes:
+    except NotLanesError:
         return Shader(_element_body(gather), gather.inputs, gather.out, layouts, True)
 
 
@@ -162,7 +162,7 @@ def _points(axes: Sequence[Axis], layout: Layout) -> tuple[list[Stmt], tuple[dic
     """Statements that find this invocation's indices, and the axes' values for each target.
 
     Raises:
-        NotLanes: four lanes do not lie side by side along the innermost axis.
+        NotLanesError: four lanes do not lie side by side along the innermost axis.
     """
     column = axis("q", layout.width)
     row = axis("r", layout.height)
@@ -170,7 +170,7 @@ def _points(axes: Sequence[Axis], layout: Layout) -> tuple[list[Stmt], tuple[dic
         return [], ({},)
     last = axes[-1]
     if len(axes) > 1 and not (isinstance(last.extent, int) and last.extent % 4 == 0):
-        raise NotLanes
+        raise NotLanesError
     finder = _Finder()
     if layout.layers == 1:
         return finder.result([finder.point(axes, layout, column, row, "")])
