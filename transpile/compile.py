@@ -12,6 +12,7 @@ from transpile.fuse import Group, fuse
 from transpile.ir.dims import Dim, product
 from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
+from transpile.lower.expansion import over_names
 from transpile.lower.expr import Expr
 from transpile.lower.formula import formula
 from transpile.lower.loops import scheduled
@@ -129,19 +130,30 @@ class _Builder:
         if all(i in self.storage.places and root(i) is root(group.output)
                for i in group.output.inputs) and group.output.op == "concat":
             return
-        kernel, nodes = build_kernel(group, self.target, self.storage)
+        kernel, nodes, sizes = self._kernel(group)
         shape = anonymous(kernel)
         known = self.kernels.setdefault(shape, kernel)
         reads, output = tuple(map(root, nodes)), root(group.output)
         scratches = [(f"{group.output.name}.{a.name}", TensorType(a.dtype, (a.size,)))
                      for a in kernel.args[len(nodes) + 1:]]
         args = (*(n.name for n in (*reads, output)), *(name for name, _ in scratches))
-        call = Call(known.name, args, group.output.name, kernel.formula, kernel.where)
-        at_load = not kernel.dims and not output.type.names and output is group.output and all(
-            n.is_constant or n in self.prepared for n in reads) and not self._is_filled(group)
+        call = Call(known.name, args, group.output.name, kernel.formula, kernel.where, sizes)
+        fixed = len(sizes) == len(kernel.dims) and not output.type.names
+        at_load = fixed and output is group.output and not self._is_filled(group) and all(
+            n.is_constant or n in self.prepared for n in reads)
         if at_load:
             self.prepared.add(output)
         self.steps.append(Step(call, output, reads, at_load, tuple(scratches)))
+
+    def _kernel(self, group: Group) -> tuple[Kernel, tuple[Node, ...], Mapping[str, int]]:
+        """The kernel, the nodes it reads, and the values of sizes that are this call's alone."""
+        general = over_names(group.output, self.storage) if len(group.members) == 1 else None
+        if general is None:
+            return *build_kernel(group, self.target, self.storage), {}
+        twin, sizes = general
+        kernel, reads = build_kernel(Group(twin, members={twin}), self.target, Storage())
+        own = dict(zip(twin.inputs, group.output.inputs, strict=True))
+        return kernel, tuple(own[n] for n in reads), {d: sizes[d] for d in kernel.dims}
 
     def _is_filled(self, group: Group) -> bool:
         """True for a pad whose inside another call stores."""

@@ -47,7 +47,8 @@ class Port:
 class Call:
     """One kernel call of a run: `kernel` by name, `args` by buffer name in the kernel's order.
 
-    `formula` and `where` are of this call: kernels are shared between layers of one shape.
+    `formula` and `where` are of this call: kernels are shared between layers of one shape. A
+    kernel's dimensions are the program's, except those that have a value in `sizes`.
     """
 
     kernel: str
@@ -55,6 +56,7 @@ class Call:
     label: str
     formula: str = ""
     where: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

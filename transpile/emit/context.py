@@ -110,7 +110,7 @@ class Context:
         """A line of `compute`, and for a debug build what it wrote."""
         kernel = next(k for k in self.program.kernels if k.name == call.kernel)
         offsets = [self.js(element_offset(self.buffers[a])) for a in call.args]
-        dims = [self.dim_name(d) for d in kernel.dims]
+        dims = [str(call.sizes[d]) if d in call.sizes else self.dim_name(d) for d in kernel.dims]
         name = self.names.get(kernel.name, ("kernel", kernel.name))
         shared = sum(c.kernel == call.kernel for c in self.program.calls) > 1
         comment = comment_text(call.formula if shared and call.formula else call.label)

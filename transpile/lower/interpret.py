@@ -70,7 +70,7 @@ def run_program(program: Program, inputs: Mapping[str, Any], *,
     kernels = {k.name: k for k in program.kernels}
     for call in (*program.prepare, *program.calls):
         kernel = kernels[call.kernel]
-        run_kernel(kernel, [places[a] for a in call.args], sizes, single=single)
+        run_kernel(kernel, [places[a] for a in call.args], {**sizes, **call.sizes}, single=single)
     return {port.name: places[port.buffer].reshape(
         [evaluate(d, sizes) for d in port.type.shape]).copy() for port in program.outputs}
 

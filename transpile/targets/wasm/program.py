@@ -43,6 +43,8 @@ def _caller(name: str, program: Program, calls: Sequence[Call], numbers: dict[st
     for call in calls:
         for arg in call.args:
             printer.index(program.buffer(arg).offset)
-        code += [("local.get", printer.numbers["dim", d]) for d in kernels[call.kernel].dims]
+        code += [("i32.const", call.sizes[d]) if d in call.sizes
+                 else ("local.get", printer.numbers["dim", d])
+                 for d in kernels[call.kernel].dims]
         code.append(("call", numbers[call.kernel]))
     return Function(name, len(dims), tuple(printer.types), tuple(code))
