@@ -255,7 +255,7 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         memory=_plain(first.memory), flops=_plain(first.flops),
         kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
         removed={name: count for name, count in removed.items() if count},
-        files={name: len(data) for name, data in emitted.files.items()},
+        files={name: len(data) for name, data in emitted.files.items()}, webgl=emitted.webgl,
         stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),
         seconds=dict(stages.seconds))
 

@@ -41,11 +41,12 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     files = {file_name(program.name, data): data} if data and options.weights_file else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,
                       gpu, "".join(files))
-    body = render("module.js.j2", **context.values())
+    values = context.values()
+    body = render("module.js.j2", **values)
     top = header(program, [p.target for p in programs], options, files)
     skeleton = _finish(top + body, context.global_name, options)
     made = _assemble(program, options, context, skeleton, [] if files else base64_chunks(data))
-    return replace(made, files=files)
+    return replace(made, files=files, webgl=(values["webgl"] or {}).get("summary", ""))
 
 
 def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: str,

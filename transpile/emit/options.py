@@ -80,6 +80,7 @@ class EmittedModule:
         code_without_weights: JS for a parser: the script with the base64 chunks left out.
         global_name: what an iife or page declares.
         files: what must lie beside the module, by name.
+        webgl: the WebGL part in a few words; empty if there is none.
     """
 
     code: str
@@ -88,3 +89,4 @@ class EmittedModule:
     code_without_weights: str
     global_name: str
     files: Mapping[str, bytes] = field(default_factory=dict)
+    webgl: str = ""

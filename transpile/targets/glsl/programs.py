@@ -112,6 +112,17 @@ class WebglPlan:
     results: tuple[tuple[str, Placed], ...]
     draws: tuple[Draw | CpuCall, ...]
 
+    @property
+    def summary(self) -> str:
+        """For reports: how much there is, and what runs on the CPU between draws."""
+        calls = [d.label for d in self.draws if isinstance(d, CpuCall)]
+        text = (f"{len(self.draws) - len(calls)} draws, {len(self.shaders)} programs, "
+                f"{len(self.textures)} textures")
+        texels = sum((t.width * t.height * t.layers for t in self.textures), 0)
+        if isinstance(texels, int):
+            text += f" of {texels * 16 / 1e6:.1f} MB"
+        return text + (f"; on the CPU: {', '.join(calls)}" if calls else "")
+
     def stored(self, placed: Placed) -> np.ndarray:
         """A weight's values in the order in which they are uploaded."""
         value: np.ndarray = self.arrays[placed.name]
