@@ -43,7 +43,8 @@ class WebglSection:
         """Everything that the template needs."""
         plan = self.plan
         work = evaluate(self.program.flops, dict.fromkeys(self.program.dims, 1))
-        return {"summary": plan.summary, "auto": work >= WORTHWHILE, "shaders": [s.strip() for s in plan.shaders],
+        return {"summary": plan.summary, "auto": work >= WORTHWHILE,
+                "shaders": [s.strip() for s in plan.shaders],
                 "textures": [self.texture(t) for t in plan.textures],
                 "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
                           for d in plan.draws],
