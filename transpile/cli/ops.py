@@ -10,13 +10,13 @@ from transpile.cli.options import debug_option
 
 
 @click.command("ops")
-@click.option("--frontend", type=click.Choice(["numpy", "onnx"]),
+@click.option("--frontend", type=click.Choice(["numpy", "onnx", "torch", "keras", "sklearn"]),
               help="What a front end understands.")
 @click.option("--markdown", is_flag=True, help="As a Markdown table.")
 @debug_option
 def command(frontend: str | None, markdown: bool) -> None:
     """List the operators with their kind, their dtypes, and what they do."""
-    header, rows = {"numpy": _frontend_rows, "onnx": _onnx_rows}.get(frontend or "", _op_rows)()
+    header, rows = _rows(frontend or "")
     if markdown:
         lines = [header, tuple("---" for _ in header), *rows]
         click.echo("\n".join(f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |"
@@ -43,6 +43,13 @@ def _op_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         dtypes = sorted({t.split("[")[0] for s in op.samples for t in s.types})
         rows.append((name, kind, ", ".join(dtypes), op.summary))
     return ("op", "kind", "dtypes", "summary"), rows
+
+
+def _rows(frontend: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    from transpile.frontends.coverage import TABLES
+    if frontend in TABLES:
+        return ("name", "kind", "not supported because"), TABLES[frontend]()
+    return {"numpy": _frontend_rows, "onnx": _onnx_rows}.get(frontend, _op_rows)()
 
 
 def _frontend_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

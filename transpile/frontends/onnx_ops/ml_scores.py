@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from transpile import nn
@@ -13,7 +15,7 @@ def sigmoid(x: Tracer) -> Any:
     return apply("sigmoid", x)
 
 
-def post_transform(score: Tracer, how: str) -> Any:
+def post_transform(score: Any, how: str) -> Any:
     """Scores float32[rows, classes] through the attribute `post_transform`."""
     if how == "SOFTMAX":
         return nn.softmax(score, axis=-1)

@@ -1,0 +1,59 @@
+"""What the front ends that go through ONNX cover, from the tables of their exporters and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Rows = list[tuple[str, str, str]]
+"""(name, kind, "" or why it is not supported). A name without a reason has a form in ONNX."""
+
+
+def torch_rows() -> Rows:
+    """PyTorch's operators that torch.onnx has a form of, and the recurrent layers of our own."""
+    from transpile.frontends.foreign import needs
+    from transpile.frontends.torch import quiet
+    from transpile.frontends.torch_recurrent import LAYERS
+    needs("torch", "onnx", "onnxscript")
+    with quiet():
+        from onnxscript.function_libs.torch_lib import registration, ops  # noqa: F401, I001
+    names = {str(name).removesuffix(".default") for name in registration.default_registry}
+    rows = [(name.replace("::", "."), "operator", "") for name in names if "::" in name]
+    return sorted([*rows, *((f"nn.{name}", "layer kept whole", "") for name in LAYERS)])
+
+
+def keras_rows() -> Rows:
+    """The layers of the installed Keras, and why some are refused.
+
+    The others are traced by PyTorch; whether each operation in them has a form is in `torch_rows`.
+    """
+    from transpile.frontends.foreign import needs
+    from transpile.frontends.keras import use_torch
+    use_torch()
+    needs("keras")
+    import keras
+    refused = {"Lambda": "it holds Python code", "TorchModuleWrapper": "",
+               "TFSMLayer": "it runs TensorFlow", "StringLookup": "strings are not supported",
+               "TextVectorization": "strings are not supported",
+               "HashedCrossing": "strings are not supported", "Hashing": "it hashes strings"}
+    layers = {name: value for name, value in vars(keras.layers).items()
+              if isinstance(value, type) and issubclass(value, keras.layers.Layer)}
+    return sorted((name, "layer", refused.get(name, "")) for name in layers if name != "Layer")
+
+
+def sklearn_rows() -> Rows:
+    """scikit-learn's estimators that skl2onnx converts to operators of ours."""
+    from transpile.frontends.foreign import needs
+    needs("skl2onnx")
+    from skl2onnx import supported_converters
+    strings = ("Vectorizer", "Hasher")
+    rows = []
+    for name in supported_converters(from_sklearn=True):
+        why = "strings are not supported" if any(s in name for s in strings) else ""
+        rows.append((name, "estimator", why))
+    return sorted(rows)
+
+
+TABLES: dict[str, Callable[[], Any]] = {
+    "torch": torch_rows, "keras": keras_rows, "sklearn": sklearn_rows}
+"""By front end."""
