@@ -91,8 +91,12 @@ def conv(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *,
     stride, dilation = spatial(stride, rank, "stride"), spatial(dilation, rank, "dilation")
     pairs = padding_pairs(padding, kernel, stride, dilation)
     view = windows(np.pad(x, ((0, 0), (0, 0), *pairs)), kernel, stride, dilation)
-    y = _depthwise(view, weight) if inputs == 1 and outputs == groups else _grouped(
-        view, weight, groups)
+    if inputs == 1 and outputs == groups:
+        y = _depthwise(view, weight)
+    elif groups == 1 and inputs >= MANY_CHANNELS:
+        y = _by_taps(view, weight)
+    else:
+        y = _grouped(view, weight, groups)
     return y if bias is None else y + bias.reshape((-1,) + (1,) * rank)
 
 
@@ -102,6 +106,20 @@ def _depthwise(view: np.ndarray, weight: np.ndarray) -> np.ndarray:
     for tap in np.ndindex(*weight.shape[2:]):
         total += view[last_axes(tap)] * weight[:, 0][last_axes(tap)].reshape((-1,) + (1,) * rank)
     return total
+
+
+MANY_CHANNELS = 8
+"""From so many input channels on, a product for each tap beats windows laid out as columns."""
+
+
+def _by_taps(view: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """One matrix product over the channels for each position in the kernel, added up."""
+    rank = weight.ndim - 2
+    batch, channels, *size = view.shape[:rank + 2]
+    total = np.zeros((batch, weight.shape[0], int(np.prod(size))), np.result_type(view, weight))
+    for tap in np.ndindex(*weight.shape[2:]):
+        total += weight[last_axes(tap)] @ view[last_axes(tap)].reshape(batch, channels, -1)
+    return total.reshape(batch, weight.shape[0], *size)
 
 
 def _grouped(view: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
