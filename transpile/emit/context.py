@@ -148,10 +148,15 @@ class Context:
             run = f"if (wasm) {fast};\n    else {run}" if in_js else fast
             made = "wasm.exports.prepare()"
             prepare = f"if (wasm) {made};\n  else {prepare}" if in_js else made
-        names = ["auto", *(["js"] if in_js else []), *(["wasm"] if self.wasm else []),
-                 *(["webgl"] if self.gpu else [])]
+        names = ["auto", *self.targets]
         return {"compute_call": run, "prepare_call": prepare,
                 "target_names": "[" + ", ".join(f"'{n}'" for n in names) + "]"}
+
+    @property
+    def targets(self) -> list[str]:
+        """What `load` takes besides 'auto'."""
+        return [*(["js"] if self.program.target == "js" else []), *(["wasm"] if self.wasm else []),
+                *(["webgl"] if self.gpu else [])]
 
     def webgl(self) -> dict[str, Any] | None:
         """The WebGL part, if there is one."""

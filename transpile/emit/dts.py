@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions
@@ -45,7 +46,8 @@ def _metadata(port: Port) -> str:
             f"shape: {_shape(port.type)} }}")
 
 
-def declarations(program: Program, options: EmitOptions, global_name: str) -> str:
+def declarations(program: Program, options: EmitOptions, global_name: str,
+                 targets: Sequence[str]) -> str:
     """The `.d.ts` of a module; of an iife or page: of its global."""
     from transpile.emit.module import render
     bare = "Inputs"
@@ -55,6 +57,7 @@ def declarations(program: Program, options: EmitOptions, global_name: str) -> st
                   outputs="".join(map(_output, program.outputs)), given=bare,
                   input_list=", ".join(map(_metadata, program.inputs)),
                   output_list=", ".join(map(_metadata, program.outputs)),
-                  target=program.target, debug=options.debug, weights_file=options.weights_file,
+                  target=" | ".join(f"'{t}'" for t in targets),
+                  webgl="webgl" in targets, debug=options.debug, weights_file=options.weights_file,
                   global_name=global_name,
                   is_global=options.format in ("iife", "html"))

@@ -58,7 +58,8 @@ def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: st
         code = page(program, options, context.global_name, code)
     if not code.isascii():
         raise InternalError("the emitted module is not pure ASCII")
-    return EmittedModule(code, declarations(program, options, context.global_name),
+    return EmittedModule(code, declarations(program, options, context.global_name,
+                                              context.targets),
                          program.weight_bytes, skeleton.replace(PLACEHOLDER, ""),
                          context.global_name)
 
