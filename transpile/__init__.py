@@ -24,6 +24,7 @@ from transpile.errors import (
     UnsupportedError,
     VerificationError,
 )
+from transpile.image import image
 from transpile.ir.types import TensorType
 from transpile.model import Model, Spec, model, spec
 from transpile.module import Module
@@ -40,16 +41,17 @@ except PackageNotFoundError:  # a checkout on sys.path
 __all__ = [
     "DependencyError", "InternalError", "Model", "Module", "Report", "ShapeError", "SourceError",
     "Spec", "TensorType", "TraceError", "TranspileError", "UnsupportedError", "VerificationError",
-    "__version__", "build", "compile", "content_hash", "model", "nn", "spec", "trace", "verify",
+    "__version__", "build", "compile", "content_hash", "image", "model", "nn", "spec", "trace",
+    "verify",
 ]
 
 
 class _Package(ModuleType):
-    """Keeps the functions `model` and `compile`: importing the module of such a name would
+    """Keeps the functions `model`, `image` and `compile`: importing the module of such a name would
     otherwise put that in the function's place."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in ("model", "compile") and isinstance(value, ModuleType)):
+        if not (name in ("model", "image", "compile") and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 
