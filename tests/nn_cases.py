@@ -4,7 +4,7 @@
 `tests/golden/nn_torch.npz`, so that the tests themselves need no PyTorch.
 """
 
-# ruff: noqa: ARG005  (the lambdas have one signature)
+
 from __future__ import annotations
 
 import zlib

@@ -29,7 +29,7 @@ ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Neg", "Abs", "Pow", "Cast", "CastLike
 def dtype_of(value: Value) -> str:
     """The name of the dtype of a tensor's elements as held during import."""
     if isinstance(value, Known):
-        return value.array.dtype.name
+        return str(value.array.dtype.name)
     return value.node.dtype if isinstance(value, Tracer) else ""
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from transpile.errors import ShapeError
 from transpile.ir.dims import Dim, dim, names, parse_dim, product
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 DTYPES = ("bool", "uint8", "int32", "float32")
 """What tensors hold inside, from the narrowest to the widest kind."""
@@ -60,7 +64,7 @@ class TensorType:
 
 def narrow_dtype(dtype: object) -> str:
     """The inner dtype for a NumPy dtype or its name; ShapeError if there is none."""
-    name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
+    name = dtype if isinstance(dtype, str) else np.dtype(cast("DTypeLike", dtype)).name
     name = NARROW.get(name, name)
     if name not in DTYPES:
         raise ShapeError(f"the dtype {name} is not supported",

@@ -33,7 +33,8 @@ def _infer_half(high: TensorType, low: TensorType) -> TensorType:
 def expand_half(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """The float32 numbers whose IEEE half precision has these bytes; finite ones only."""
     bits = high.astype(np.uint16) << 8 | low
-    return bits.view(np.float16).astype(np.float32)
+    numbers: np.ndarray = bits.view(np.float16).astype(np.float32)
+    return numbers
 
 
 def _half_at(index: Idx, high: Accessor, low: Accessor) -> Expr:

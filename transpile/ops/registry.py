@@ -94,10 +94,10 @@ class Sample:
     def arrays(self, seed: int = 0) -> list[np.ndarray]:
         """Seeded operands: floats uniform in [low, high), integers in [max(low, 0), high)."""
         rng = np.random.default_rng(seed)
-        result = []
+        result: list[np.ndarray] = []
         for text in self.types:
             type_ = TensorType.parse(text)
-            shape = tuple(int(d) for d in type_.shape)  # type: ignore[arg-type]
+            shape = tuple(int(d) for d in type_.shape)
             if type_.dtype == "float32":
                 result.append(rng.uniform(self.low, self.high, shape).astype(np.float32))
             elif type_.dtype == "bool":
