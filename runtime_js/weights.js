@@ -3,7 +3,9 @@
 // The string literals in the source of `text`, which is never called: so they stay off the heap.
 // Where the source is not kept, or was changed, the function is called after all.
 export function weightChunks(text, length) {
-  const chunks = String(text).split(/["'`]/).filter((part, i) => i % 2);
+  const source = String(text);
+  const [quote] = /["'`]/.exec(source) || ['\n'];
+  const chunks = source.split(quote).filter((part, i) => i % 2);
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0) === length ? chunks : text();
 }
 

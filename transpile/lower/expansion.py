@@ -32,7 +32,7 @@ def over_names(node: Node, storage: Storage) -> tuple[Node, Sizes] | None:
     by_column = node.inputs[1].shape[-1] != 1
     width = storage.panels.get(node, 0)
     # No variable is named like this: they have no spaces.
-    name = f"expand int8 by {'column' if by_column else 'row'}{' in panels' if width else ''}"
+    name = f"expand int8 by {'column' if by_column else 'row'}{f' in {width}' if width else ''}"
     if width:
         shape: tuple[Dim, ...] = (dim("cols"), dim("rows"), width)
         scale: tuple[Dim, ...] = (dim("cols"), 1, width) if by_column else (1, dim("rows"), 1)
