@@ -20,17 +20,16 @@ def half_value(bits: Any) -> Any:
 
 
 def from_half(bits: Expr) -> Expr:
-    """A finite number: the significand times a product of powers of two, one per exponent bit."""
-    def has(mask: int) -> Expr:
-        return call("not_equal", call("bitwise_and", bits, mask), 0)
+    """A finite number: its significand times a power of two, which is a one shifted."""
+    exponent = call("bitwise_and", call("shift_right", bits, 10), 31)
+    normal = call("not_equal", exponent, 0)
+    significand = call("bitwise_or", call("bitwise_and", bits, HIDDEN - 1),
+                       call("select", normal, _whole(HIDDEN), _whole(0)))
+    power = call("shift_left", _whole(1), call("select", normal, exponent, _whole(1)))
+    negative = call("not_equal", call("bitwise_and", bits, SIGN), 0)
+    unit = call("select", negative, Const(-2.0**-25), Const(2.0**-25))
+    return call("mul", call("mul", cast(significand, "float32"), cast(power, "float32")), unit)
 
-    def choose(condition: Expr, yes: float, no: float) -> Expr:
-        return call("select", condition, Const(yes), Const(no))
 
-    normal = has(31 * HIDDEN)
-    significand = call("add", cast(call("bitwise_and", bits, HIDDEN - 1), "float32"),
-                       choose(normal, float(HIDDEN), 0.0))
-    scale = choose(normal, 2.0**-25, 2.0**-24)
-    for bit in range(5):
-        scale = call("mul", scale, choose(has(HIDDEN << bit), 2.0**2**bit, 1.0))
-    return call("mul", significand, call("mul", scale, choose(has(SIGN), -1.0, 1.0)))
+def _whole(value: int) -> Expr:
+    return Const(value, "int32")
