@@ -124,3 +124,11 @@ def test_comparisons_that_bounds_decide_go(index: object, fn: str, bound: int,
         assert isinstance(found, Call)
     else:
         assert found == Const(expected, "bool")
+
+
+def test_addresses_stay_inside_the_loops_that_a_condition_holds() -> None:
+    body = body_of("for i in 0..3:\n  if greater([i], 0i):\n    for j in 0..4:\n"
+                   "      out[4*i+j] = x[4*i+j]")
+    assert hoist(body) == body_of(
+        "for i in 0..3:\n  if greater([i], 0i):\n    let xAt = &x[4*i]\n    let outAt = &out[4*i]\n"
+        "    for j in 0..4:\n      outAt[j] = xAt[j]")

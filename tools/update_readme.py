@@ -48,7 +48,14 @@ def rows() -> list[tuple[str, str]]:
         ("NumPy, shapes and indices", _listed(_functions(SHAPES))),
         ("`transpile.nn`, functions", _listed(sorted(n for n in public if n[0].islower()))),
         ("`transpile.nn`, layers", _listed(sorted(n for n in public if n[0].isupper()))),
+        ("ONNX, operators", _listed(sorted(_onnx_operators()))),
     ]
+
+
+def _onnx_operators() -> Iterable[str]:
+    from transpile.frontends.onnx_ops import BUILDERS, load_all
+    load_all()
+    return {f"{domain}.{name}" if domain else name for domain, name in BUILDERS}
 
 
 def table() -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from transpile.ir.dims import Axis, Dim, Opaque, Poly, atoms
 from transpile.lower.expr import Expr, Load, Local, Pointer, map_expr
-from transpile.lower.stmt import Assign, Declare, For, Let, Stmt, Store
-from transpile.lower.walk import map_body, own_exprs, parts, statements
+from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
+from transpile.lower.walk import children, map_body, own_exprs, parts, statements
 
 
 def hoist(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -28,10 +28,14 @@ class _Hoister:
     def block(self, body: Sequence[Stmt]) -> list[Stmt]:
         result: list[Stmt] = []
         for stmt in self.grouped(body):
+            if isinstance(stmt, If) and _loops_inside(stmt):
+                result.append(replace(stmt, then=tuple(self.block(stmt.then)),
+                                      otherwise=tuple(self.block(stmt.otherwise))))
+                continue
             if not isinstance(stmt, For):
                 result.append(stmt)
                 continue
-            if any(isinstance(s, For) for s in stmt.body):
+            if _loops_inside(stmt):
                 result.append(replace(stmt, body=tuple(self.block(stmt.body))))
             else:
                 result += self.innermost(stmt)
@@ -40,7 +44,7 @@ class _Hoister:
     def grouped(self, body: Sequence[Stmt]) -> list[Stmt]:
         """Straight-line accesses that differ by a number only share a pointer."""
         inside = {s.name for s in body if isinstance(s, (Let, Declare, Assign))}
-        straight = [s for s in body if not isinstance(s, For)]
+        straight = [s for s in body if not _has_loop(s)]
         seen: Counter[tuple[str, Dim, str]] = Counter()
 
         def note(buffer: str, index: Dim, dtype: str) -> tuple[str, Dim]:
@@ -64,8 +68,8 @@ class _Hoister:
         result: list[Stmt] = []
         waiting = dict(pointers)
         for stmt in body:
-            new = stmt if isinstance(stmt, For) else map_addresses([stmt], point)[0]
-            used = set() if isinstance(stmt, For) else _buffers(new)
+            new = stmt if _has_loop(stmt) else map_addresses([stmt], point)[0]
+            used = set() if _has_loop(stmt) else _buffers(new)
             for key, name in list(waiting.items()):
                 if name in used:
                     result.append(Let(name, Pointer(*key)))
@@ -95,6 +99,14 @@ class _Hoister:
         lets = [Let(name, Pointer(buffer, fixed, dtype))
                 for (buffer, fixed, dtype), name in pointers.items()]
         return [*lets, replace(loop, body=body)]
+
+
+def _loops_inside(stmt: Stmt) -> bool:
+    return any(isinstance(s, For) for s in statements(children(stmt)))
+
+
+def _has_loop(stmt: Stmt) -> bool:
+    return isinstance(stmt, For) or _loops_inside(stmt)
 
 
 NO_AXIS = Axis("", 1)
