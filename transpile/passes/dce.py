@@ -20,7 +20,8 @@ def dce(graph: Graph) -> Graph:
 def _rule(node: Node, _uses: Uses) -> Node | None:
     if node.op == "slice":
         inner = node.inputs[0]
-        if inner.type == node.type and all(same(s, 0) for s in node.attrs["starts"]) and _unit(node):
+        whole = inner.type == node.type and all(same(s, 0) for s in node.attrs["starts"])
+        if whole and _unit(node):
             return inner
         if inner.op == "slice":
             return _slice_of_slice(node, inner)
