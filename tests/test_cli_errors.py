@@ -86,7 +86,6 @@ def test_a_bad_source(folder: Path, capsys: pytest.CaptureFixture[str], source: 
 
 
 @pytest.mark.parametrize(("options", "word"), [
-    (["--weights", "int8"], "later version"),
     (["--weights", "float64"], "unknown"),
     (["--targets", "webgpu"], "later version"),
     (["--targets", "cuda"], "unknown"),

@@ -156,3 +156,10 @@ def test_unknown_storage() -> None:
     result = CliRunner().invoke(cli, ["build", "m.py:f", "-o", "o.js", "--weights", "int4"])
     assert result.exit_code == 2
     assert "float16" in result.output
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("storage", ["float16", "int8"])
+def test_webgl_reads_what_the_cpu_has_expanded(storage: str) -> None:
+    module = transpile.compile(embedded, None, (*CPU, "webgl"), storage)
+    module.verify(targets=("webgl",)).check("embedded")
