@@ -191,7 +191,7 @@ export function inPanels(view, columns, from, to) {
 
 // Draws one pixel with every program, since drivers finish compiling at the first draw.
 export async function warmUp(gl, programs, textures, draws) {
-  const first = programs.map((one, i) => draws.find(([program]) => program === i));
+  const first = programs.map((one, i) => draws.find((step) => step[0] === i));
   gl.enable(gl.SCISSOR_TEST);
   gl.scissor(0, 0, 1, 1);
   drawAll(gl, programs, textures, first);

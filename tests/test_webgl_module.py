@@ -39,9 +39,14 @@ def recurrent() -> transpile.Model:
     return models.prepared(lambda: models.LSTM(8, 16), ("batch", 5, 8), 7)
 
 
+def recurrent_alone() -> transpile.Model:
+    return models.prepared(lambda: models.LSTM(8, 16), (2, 5, 8), 7)
+
+
 MODELS = {
     "lenet": lenet,
     "lstm": recurrent,
+    "lstm of a fixed size": recurrent_alone,
     "mobilenetv2": lambda: models.prepared(models.MobileNetV2, SMALL, 4, CALIBRATION),
     "resnet18": lambda: models.prepared(models.ResNet18, SMALL, 5, CALIBRATION),
     "transformer": lambda: models.prepared(

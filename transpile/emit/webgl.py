@@ -110,6 +110,8 @@ class WebglSection:
         name = placed.name
         if not any(b.name == name for b in self.program.buffers):
             raise InternalError(f"the weight {name} is not in the module's memory")
+        if name not in self.plan.arrays:  # an input
+            return self.tensor(placed, name)
         columns = (self.plan.arrays[name].shape or (1,))[-1]
         there, here = self.program.panels.get(name, columns), placed.panel or columns
         return self.tensor(placed, name, *(() if there == here else (columns, there, here)))

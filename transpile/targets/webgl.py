@@ -7,6 +7,8 @@ from transpile.ir.dims import Dim
 from transpile.lower.loops import Tile
 from transpile.lower.nest import Nest
 from transpile.lower.stmt import Kernel
+from transpile.passes.manager import Pass
+from transpile.passes.recurrent import recurrent
 from transpile.targets.base import Target
 
 
@@ -25,4 +27,6 @@ def panel(columns: Dim) -> int:
     return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
 
 
-WEBGL = Target("webgl", "glsl", schedule, print_kernel, panel=panel, cpu=False, runs_in="browser")
+WEBGL = Target("webgl", "glsl", schedule, print_kernel, panel=panel, cpu=False,
+               # Recurrent layers run on the CPU, on weights as they lie in its memory.
+               passes=(Pass("recurrent", recurrent, once=True),), runs_in="browser")
