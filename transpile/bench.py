@@ -72,13 +72,14 @@ class Bench:
 
 def measure(source: str, format: str, inputs: Mapping[str, Any], targets: Sequence[str],
             node: str, seconds: float, debug: str = "",
-            programs: Sequence[Program] = ()) -> Bench:
+            programs: Sequence[Program] = (), files: Mapping[str, bytes] | None = None) -> Bench:
     """Time a module under Node, all targets in turns in one process.
 
     Args:
         source, format: the module, as `transpile.module.read_module` gives it.
         debug: a debug build of the same model, for the times of its kernels.
         programs: what `debug` was built from, for their work.
+        files: what lies beside the module, by name.
 
     Raises:
         JavaScriptError: Node failed.
@@ -92,8 +93,11 @@ def measure(source: str, format: str, inputs: Mapping[str, Any], targets: Sequen
                    "inputs": encode_inputs(inputs, None), "seconds": seconds,
                    "peak": base64.b64encode(peak_binary()).decode()}
         (folder / "request.json").write_text(json.dumps(request))
+        for beside, data in (files or {}).items():
+            (folder / beside).write_bytes(data)
         done = subprocess.run([node, *FLAGS, str(RUNNER), str(folder / "request.json"),
-                               str(folder / "answer.json")], capture_output=True, text=True)
+                               str(folder / "answer.json")], capture_output=True, text=True,
+                              cwd=folder)
         if done.returncode:
             raise JavaScriptError("the module could not be timed", why=done.stderr.strip()[-600:])
         answer = json.loads((folder / "answer.json").read_text())

@@ -39,17 +39,19 @@ def command(out: str, source: str | None, inputs: dict[str, Any], target: str, s
     from rich.console import Console
 
     from transpile import bench
-    from transpile.module import read_module
+    from transpile.module import files_beside, read_module
     from transpile.verify.node import NodeHost, find_node
     text, kind = read_module(Path(out))
+    files = files_beside(Path(out), text)
     targets = _targets(text, target)
     console = Console()
     with NodeHost(node) as host:
+        host.provide(files)
         inputs = inputs or random_arrays(host.describe(text, targets[0], kind)["inputs"])
     module = _compiled(source, text, targets, console) if source else None
     result = bench.measure(text, kind, inputs, targets, find_node(node), seconds,
                            module.debug_source if module else "",
-                           module.programs if module else ())
+                           module.programs if module else (), files)
     path = None if history is None else Path(history or Path(out).with_suffix(".bench.json"))
     earlier = bench.read_history(path) if path else []
     console.print(_latency_table(result, len(text), earlier))
@@ -78,10 +80,11 @@ def _targets(text: str, wanted: str) -> tuple[str, ...]:
 def _compiled(source: str, text: str, targets: tuple[str, ...], console: Any) -> Module:
     """The model as it is now, with a word if the module was built from another state of it."""
     from transpile.api import compile as compile_model
+    from transpile.module import stored_as
     from transpile.sources import resolve
     built = tuple(_header(text, "targets").split(", "))
     with console.status("compiling"):
-        module = compile_model(resolve(source), targets=targets)
+        module = compile_model(resolve(source), targets=targets, weights=stored_as(text)[0])
         same = built == targets and module.content_hash in text
     if built == targets and not same:
         console.print(f"kernels are those of {source} as it is now, which is not what the module "
