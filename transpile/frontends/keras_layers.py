@@ -69,8 +69,8 @@ def restored(proto: Any, model: Any) -> None:
     """Initialisers that are a weight of the model, or one transposed, take that weight's path."""
     weights = {w.path: np.asarray(w.value.detach().cpu()) for w in model.weights}
     by_size: dict[int, list[str]] = {}
-    for path, array in weights.items():
-        by_size.setdefault(array.size, []).append(path)
+    for path, weight in weights.items():
+        by_size.setdefault(weight.size, []).append(path)
     taken: dict[str, str] = {}
     from onnx import numpy_helper
     for tensor in proto.graph.initializer:
