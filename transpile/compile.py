@@ -218,8 +218,19 @@ def build_kernel(group: Group, target: Target, storage: Storage
     args = (*values.args.values(), out, *scratches)
     kernel = Kernel(output.name, args, tuple(sorted(dims_of(body))), body,
                     f"{output.name} = {formula(output, group.members)}",
-                    str(replace(output.where, part_of="")), flops)
+                    str(replace(output.where, part_of="")), flops, is_parallel(group))
     return kernel, tuple(values.args)
+
+
+def is_parallel(group: Group) -> bool:
+    """True if every iteration of an outermost loop stores elsewhere and reads what others don't.
+
+    The axes of nests and row kernels are those of the output; routines say so themselves.
+    """
+    if group.kind != "routine" or group.anchor is None:
+        return True
+    form = registry.get(group.anchor.op).form
+    return isinstance(form, Routine) and form.parallel
 
 
 class _ArgNames:

@@ -35,8 +35,9 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     options = options or EmitOptions()
     program = programs[0]
     gpu = next((p for p in programs if p.target == "webgl"), None)
-    binaries = {p.target: assemble(p, steps=options.debug) for p in programs
-                if (assemble := TARGETS[p.target].assemble)}
+    options = replace(options, threads=options.threads and not options.debug)
+    binaries = {p.target: assemble(p, steps=options.debug, threads=options.threads)
+                for p in programs if (assemble := TARGETS[p.target].assemble)}
     data = b"" if is_literal(program) else weight_bytes(program)
     files = {file_name(program.name, data): data} if data and options.weights_file else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,

@@ -51,6 +51,7 @@ class EmitOptions:
         page: for html.
         weights: how they are stored, for the header.
         weights_file: put them into a file beside the module.
+        threads: `load({threads: n})` shares the work of a run; not in a debug build.
         printers: by target; default: those of `transpile.targets`.
     """
 
@@ -66,6 +67,7 @@ class EmitOptions:
     page: PageOptions = field(default_factory=PageOptions)
     weights: str = "float32"
     weights_file: bool = False
+    threads: bool = False
     printers: Mapping[str, KernelPrinter] = field(default_factory=dict)
 
 

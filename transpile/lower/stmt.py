@@ -88,6 +88,8 @@ class Kernel:
         formula: the fused expression in the user's terms, for the comment above the function.
         where: `file.py:line` of the last operation in it.
         flops: floating-point operations of one call (multiply and add are two).
+        parallel: True if the iterations of every outermost loop are independent, scratch memory
+            aside: what one leaves there, no other one reads.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Kernel:
     formula: str = field(default="", compare=False)
     where: str = field(default="", compare=False)
     flops: Dim = field(default=0, compare=False)
+    parallel: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         from transpile.lower.text import format_kernel

@@ -66,10 +66,12 @@ class Routine:
     Attributes:
         epilogue: True if every element is stored once and never read back, so that elementwise
             work on the result can be done before the store.
+        parallel: True if the iterations of its outermost loops are independent of each other.
     """
 
     build: Callable[..., Any]
     epilogue: bool = False
+    parallel: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from transpile.ops.registry import Op, Routine, Sample, register, sample
 
 
 def routine(builder: str, *, module: str = "routine", epilogue: bool = False,
-            **fixed: Any) -> Routine:
+            parallel: bool = False, **fixed: Any) -> Routine:
     """A form that calls `builder` of `lower/<module>.py`, which is imported on first use."""
     def build(*args: Any, **attrs: Any) -> Any:
         builders = import_module(f"transpile.lower.{module}")
         return getattr(builders, builder)(*args, **fixed, **attrs)
-    return Routine(build, epilogue)
+    return Routine(build, epilogue, parallel)
 
 
 # cumsum, cumprod

@@ -100,14 +100,14 @@ def winograd_output(m: np.ndarray, tile: int, shape: tuple[int, ...]) -> np.ndar
 
 
 register(Op("winograd_input", _infer_input, winograd_input,
-            routine("build_winograd_input", module="winograd"), (
+            routine("build_winograd_input", module="winograd", parallel=True), (
                 sample("float32[1,6,6,3]", tile=4), sample("float32[2,10,6,1]", tile=4),
                 sample("float32[2,4,8,5]", tile=2))))
 register(Op("winograd_weight", _infer_weight, winograd_weight,
             routine("build_winograd_weight", module="winograd"), (
                 sample("float32[3,3,2,3]", tile=4), sample("float32[3,3,1,5]", tile=2))))
 register(Op("winograd_output", _infer_output, winograd_output,
-            routine("build_winograd_output", module="winograd", epilogue=True), (
+            routine("build_winograd_output", module="winograd", epilogue=True, parallel=True), (
                 sample("float32[36,2,3]", tile=4, shape=(1, 4, 8, 3)),
                 sample("float32[36,4,2]", tile=4, shape=(1, 5, 7, 2)),
                 sample("float32[16,6,1]", tile=2, shape=(3, 2, 3, 1)))))

@@ -30,7 +30,8 @@ class Target:
             is made for, else None; see `transpile/kernels`.
         passes: graph rewrites for this target alone, after the common ones.
         panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
-        assemble: for a target whose kernels are one binary: `assemble(program, steps=False)`.
+        assemble: for a target whose kernels are one binary: `assemble(program, steps=False,
+            threads=False)`.
         cpu: True where it works on one flat memory; such targets share passes, buffers and plan.
         runs_in: "node" where Node can run it, "browser" where only a browser can.
     """

@@ -16,6 +16,7 @@ from transpile.targets.wasm.encoder import Function, disassemble
 from transpile.targets.wasm.printer import Printer
 from transpile.targets.wasm.program import assemble as assemble_program
 from transpile.targets.wasm.schedule import panel, schedule
+from transpile.targets.wasm.threads import Split, team_of
 
 
 def function(kernel: Kernel, name: str) -> Function:
@@ -23,14 +24,23 @@ def function(kernel: Kernel, name: str) -> Function:
     return Printer(kernel).function(name, advance(hoist(vectorize(kernel.body))))
 
 
+def opened(share: Split) -> Function:
+    """A kernel's function with the bounds of its outermost loops as last parameters."""
+    return Printer(share.kernel).function("", advance(hoist(share.body)))
+
+
 def print_kernel(kernel: Kernel, name: str) -> str:
     """A kernel's instructions as text."""
     return disassemble(function(kernel, name))
 
 
-def assemble(program: Program, *, steps: bool = False) -> bytes:
-    """The binary of a whole program, see `program.assemble`."""
-    return assemble_program(program, [function(k, "") for k in program.kernels], steps=steps)
+def assemble(program: Program, *, steps: bool = False, threads: bool = False) -> bytes:
+    """The binary of a whole program, see `program.assemble`; with `threads` one for several."""
+    team = team_of(program) if threads else None
+    splits = team.splits if team else {}
+    kernels = [opened(splits[k.name]) if k.name in splits else function(k, "")
+               for k in program.kernels]
+    return assemble_program(program, kernels, steps=steps, team=team)
 
 
 WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(transpose,),

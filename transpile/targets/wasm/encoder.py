@@ -79,6 +79,8 @@ def encode(instruction: Instruction) -> bytes:
 
 
 def _immediates(name: str, rest: list[Any]) -> bytes:
+    if ".atomic." in name:
+        return unsigned(2) + unsigned(rest[0])
     if ".load" in name or ".store" in name:
         lane = bytes(rest[1:])
         return unsigned(_memory_alignment(name)) + unsigned(rest[0]) + lane
@@ -113,18 +115,23 @@ def _body(function: Function) -> bytes:
     return unsigned(len(code)) + code
 
 
-def encode_module(functions: Sequence[Function], exports: Mapping[str, int] | None = None
-                  ) -> bytes:
+SHARED_MEMORY = b"\1m\1m\2\3\0" + unsigned(65536)
+"""The import of a memory that threads share. Its sixth byte made 1, the memory is not shared."""
+
+
+def encode_module(functions: Sequence[Function], exports: Mapping[str, int] | None = None,
+                  *, shared: bool = False) -> bytes:
     """A module that imports the memory `m.m`.
 
     Args:
         exports: numbers of functions by the name to export them as; by default all, by their own.
+        shared: the memory is one that threads share.
     """
     if exports is None:
         exports = {f.name: i for i, f in enumerate(functions)}
     arities = sorted({f.params for f in functions})
     types = [b"\x60" + unsigned(n) + b"\x7f" * n + b"\0" for n in arities]
-    memory = _name("m") + _name("m") + b"\2\0\0"
+    memory = SHARED_MEMORY if shared else _name("m") + _name("m") + b"\2\0\0"
     return MAGIC + b"".join([
         _section(1, types), _section(2, [memory]),
         _section(3, [unsigned(arities.index(f.params)) for f in functions]),

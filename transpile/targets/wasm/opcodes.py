@@ -1,7 +1,7 @@
 """The instructions of WebAssembly 2.0 (with fixed-width SIMD) that kernels use, and their codes.
 
-Codes are those of the core specification, section 5.4; a SIMD or saturating instruction is its
-prefix byte and a LEB128 number.
+Codes are those of the core specification, section 5.4, and of the threads proposal; a SIMD,
+saturating or atomic instruction is its prefix byte and a LEB128 number.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ SIMD = [
     (250, "f32x4.convert_i32x4_s f32x4.convert_i32x4_u"),
     (0x105, "f32x4.relaxed_madd f32x4.relaxed_nmadd"),
 ]
+ATOMIC = [
+    (0, "memory.atomic.notify memory.atomic.wait32"), (16, "i32.atomic.load"),
+    (23, "i32.atomic.store"), (30, "i32.atomic.rmw.add"),
+]
 
 VALUE_TYPES = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C, "v128": 0x7B}
 EMPTY_BLOCK = 0x40
@@ -89,4 +93,5 @@ OPCODES: dict[str, bytes] = {
     **{name: bytes([code]) for name, code in _numbered(PLAIN)},
     **{name: b"\xfc" + unsigned(code) for name, code in _numbered(SATURATING)},
     **{name: b"\xfd" + unsigned(code) for name, code in _numbered(SIMD)},
+    **{name: b"\xfe" + unsigned(code) for name, code in _numbered(ATOMIC)},
 }
