@@ -47,7 +47,7 @@ def _typed(inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
             targets: Sequence[str] | None = None, weights: str = "float32",
             name: str | None = None, *, format: str = "esm", minify: bool = False,
-            weights_file: bool = False,
+            weights_file: bool = False, threads: bool = False,
             labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
             node: str | None = None, progress: Progress | None = None) -> Module:
     """Compile `model` in memory, without running it.
@@ -60,6 +60,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         weights: how they are stored: "float32", "float16" or "int8". int8 is symmetric with a
             scale per output channel; what it would change too much is stored in float16.
         weights_file: put the weights into a file beside the module, which reads it at `load`.
+        threads: `load({threads: n})` may share the work of a run among workers on wasm: under Node,
+            and in pages that are crossOriginIsolated. Results do not depend on it.
         name: default: the model's Python name.
         format: "esm", "cjs", "iife" or "html".
         minify: comments and white space out.
@@ -75,7 +77,7 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         model = adopt(model)
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
-                    minify=minify, labels=labels, weights_file=weights_file)
+                    minify=minify, labels=labels, weights_file=weights_file, threads=threads)
     return replace(make_module(asked, stages), node=node)
 
 
@@ -86,7 +88,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
           labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
           depfile: str | os.PathLike[str] | None = None, node: str | None = None,
           progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
-          weights_file: bool = False,
+          weights_file: bool = False, threads: bool = False,
           depends: Iterable[str | os.PathLike[str]] = (), verify_browser: bool = False
           ) -> Module | None:
     """Compile `model`, verify the module against it, and write it to `out`.
@@ -102,7 +104,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         depfile: where to write a Makefile rule with the files that `out` depends on.
         cache: leave `out` alone if its header carries the same content hash.
         depends: further files for the depfile.
-        inputs, targets, weights, weights_file, minify, labels, node, progress, name: see
+        inputs, targets, weights, weights_file, threads, minify, labels, node, progress, name: see
             `compile`.
 
     Returns:
@@ -121,7 +123,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name,
                     format=format or _format_of(path), minify=minify, labels=labels,
-                    weights_file=weights_file)
+                    weights_file=weights_file, threads=threads)
     if depfile is not None:
         write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):

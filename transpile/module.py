@@ -69,7 +69,7 @@ class Module:
         """The same module as esm, its `model.debug(inputs)` giving each kernel's output."""
         from transpile.emit.module import emit_module
         options = replace(self.options, format="esm", debug=True, minify=False,
-                          weights_file=False)
+                          weights_file=False, threads=False)
         return emit_module(self.programs, options).code
 
     def run(self, inputs: Mapping[str, object], target: str = "js") -> dict[str, np.ndarray]:

@@ -35,6 +35,11 @@ TARGET_GLOBALS = {"wasm": frozenset({"WebAssembly", "parseInt"}),
 FILE_GLOBALS = frozenset({"URL", "__filename", "document", "fetch", "import()", "process"})
 """What reads weights from a file beside the module: nothing else may reach the network."""
 
+THREAD_GLOBALS = frozenset({"Atomics", "SharedArrayBuffer", "URL", "Worker", "__filename",
+                            "clearTimeout", "crossOriginIsolated", "document", "import()",
+                            "location", "process", "self", "setTimeout"})
+"""What starts workers from the module's own file; `import()` is of Node's worker_threads."""
+
 Ranges = Mapping[str, tuple["float | None", "float | None"]]
 Labels = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -71,6 +76,7 @@ class Request:
     targets_given: bool = True
     weights: Storage = "float32"
     weights_file: bool = False
+    threads: bool = False
 
 
 TINY = 2000
@@ -84,7 +90,8 @@ def is_tiny(program: Program) -> bool:
 
 def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
             weights: str = "float32", weights_file: bool = False, name: str | None = None,
-            format: str = "esm", minify: bool = False, labels: Labels | None = None) -> Request:
+            format: str = "esm", minify: bool = False, labels: Labels | None = None,
+            threads: bool = False) -> Request:
     """Check the options, and hash them with the graph.
 
     Raises:
@@ -101,11 +108,11 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     graph = replace(graph, name=name) if name else graph
     by_output = _labels(graph, labels or getattr(model, "labels", None))
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
-               "weights_file": weights_file,
+               "weights_file": weights_file, **({"threads": True} if threads else {}),
                "labels": {k: list(v) for k, v in by_output.items()}}
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
                    original_outputs(graph, model), hash_graph(graph, options), bool(targets),
-                   weights, weights_file)  # type: ignore[arg-type]
+                   weights, weights_file, threads)  # type: ignore[arg-type]
 
 
 def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -190,7 +197,8 @@ def make_module(asked: Request, stages: Stages) -> Module:
     with stages("check"):
         check_module(emitted.code_without_weights,
                      frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets),
-                                       FILE_GLOBALS if emitted.files else ()))
+                                       FILE_GLOBALS if emitted.files else (),
+                                       THREAD_GLOBALS if asked.threads else ()))
     report = _report(asked, programs, emitted, removed, stored, stages)
     return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
                   asked.content_hash, asked.graph, tuple(programs), options,
@@ -205,7 +213,7 @@ def emit_options(asked: Request, golden: Golden) -> EmitOptions:
     return EmitOptions(format=asked.format,  # type: ignore[arg-type]
                        content_hash=asked.content_hash, version=__version__, golden=golden,
                        minify=asked.minify, page=_page(asked), weights=asked.weights,
-                       weights_file=asked.weights_file)
+                       weights_file=asked.weights_file, threads=asked.threads)
 
 
 def _page(asked: Request) -> PageOptions:

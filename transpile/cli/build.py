@@ -32,6 +32,8 @@ from transpile.cli.progress import ConsoleProgress
               "scale per channel (float16 where int8 is too far off). The loss is measured.")
 @click.option("--weights-file", is_flag=True, help="Put the weights into a file beside OUT, which "
               "load() reads; for large models, and for caching.")
+@click.option("--threads", is_flag=True, help="load({threads: n}) may share the work of a "
+              "run among n threads, where memory can be shared.")
 @click.option("--name", help="The model's name in the module; default: its Python name.")
 @click.option("--verify/--no-verify", default=True, show_default=True,
               help="Run the module against Python before anything is left at OUT.")

@@ -26,6 +26,8 @@ from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Call, Port, Program
+from transpile.targets.wasm.encoder import SHARED_FLAG, SHARED_MEMORY
+from transpile.targets.wasm.threads import CONTROL, WORTH_WAKING, Team
 
 _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
@@ -37,6 +39,12 @@ f32 i32 u8
 
 OWN_NAMES = _OWN_WORDS.split()
 """Names that the template uses."""
+
+THREAD_NAMES = """
+threads room clearTimeout crossOriginIsolated location setTimeout Atomics Int32Array
+SharedArrayBuffer URL WebAssembly Worker
+""".split()
+"""Names that the template uses besides where threads are asked for."""
 
 GOLDEN_NUMBERS = 16
 """Up to so many golden inputs stand in the code as numbers; more come from the generator."""
@@ -56,11 +64,13 @@ class Context:
 
     def __init__(self, program: Program, options: EmitOptions, printer: KernelPrinter,
                  binaries: Mapping[str, bytes], gpu: Program | None = None,
-                 weights_file: str = "") -> None:
+                 weights_file: str = "", threaded: Team | None = None) -> None:
         self.gpu, self.weights_file = gpu, weights_file
         self.program, self.options, self.printer = program, options, printer
         self.wasm = binaries.get("wasm", b"")
-        self.names = Namespace([*OWN_NAMES, *declarations()])
+        self.threaded = threaded
+        own = [*OWN_NAMES, *THREAD_NAMES] if options.threads else OWN_NAMES
+        self.names = Namespace([*own, *declarations()])
         self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
         self.buffers = {b.name: b for b in program.buffers}
         wanted = options.global_name or program.name
@@ -86,6 +96,7 @@ class Context:
             "js": program.target == "js", "wasm": self.wasm.hex(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
             **self.compute(), **self.dispatch(), "webgl": self.webgl(),
+            "asked_threads": self.options.threads, "team": self.team(),
         }
         values["runtime"] = self.runtime(values)
         return values
@@ -144,7 +155,8 @@ class Context:
         prepare = "prepare(heap)"
         if self.wasm:
             fast = (f"computeSteps(wasm.exports, heap{', ' + args if args else ''}, trace)"
-                    if self.options.debug else f"wasm.exports.run({args})")
+                    if self.options.debug else self.run_of_threads() if self.threaded
+                    else f"wasm.exports.run({args})")
             run = f"if (wasm) {fast};\n    else {run}" if in_js else fast
             made = "wasm.exports.prepare()"
             prepare = f"if (wasm) {made};\n  else {prepare}" if in_js else made
@@ -157,6 +169,33 @@ class Context:
         """What `load` takes besides 'auto'."""
         return [*(["js"] if self.program.target == "js" else []), *(["wasm"] if self.wasm else []),
                 *(["webgl"] if self.gpu else [])]
+
+    def run_of_threads(self) -> str:
+        """The call of a run for however many threads there are, where it is worth it."""
+        assert self.threaded
+        base = "bytes" if self.dims else str(self.first_bytes())
+        work = self.threaded.work
+        worth = "true" if isinstance(work, int) else f"{self.js(work)} >= {WORTH_WAKING}"
+        return f"runThreads(wasm, [{', '.join([*self.dims, base])}], {worth})"
+
+    def team(self) -> dict[str, Any] | None:
+        """What the start of threads needs to know, if they share anything."""
+        if self.threaded is None:
+            return None
+        name = f"{self.program.name} {self.options.content_hash[:16]}".rstrip()
+        return {"control": CONTROL, "scratch": self.threaded.scratch,
+                "shared_at": self.wasm.index(SHARED_MEMORY) + SHARED_FLAG,
+                "grows": "true" if self.dims else "false", "name": js_string(name),
+                "type": "module" if self.options.format == "esm" else "classic"}
+
+    def first_bytes(self) -> int:
+        """Memory to begin with, in whole cache lines if threads share it."""
+        program = self.program
+        # A size such as `length - 4` is negative where the name is 1; the weights need room.
+        smallest = max(evaluate(program.memory, dict.fromkeys(program.dims, 1)),
+                       program.persistent_bytes, program.load_bytes)
+        line = 64 if self.threaded else 16
+        return max(line, -(-smallest // line) * line)
 
     def webgl(self) -> dict[str, Any] | None:
         """The WebGL part, if there is one."""
@@ -171,13 +210,10 @@ class Context:
         """Sizes, views, and the table of buffers."""
         program = self.program
         views = views_needed(program, base64=bool(program.weights) and not is_literal(program))
-        # A size such as `length - 4` is negative where the name is 1; the weights need room.
-        smallest = max(evaluate(program.memory, dict.fromkeys(program.dims, 1)),
-                       program.persistent_bytes, program.load_bytes)
         return {"memory": self.js(program.memory), "memory_text": comment_text(str(program.memory)),
                 "memory_rows": [comment_text(r) for r in memory_table(program)],
                 "heap_views": ", ".join(f"{v}: new {ARRAYS[v]}(buffer)" for v in views),
-                "any_view": views[0], "first_bytes": max(16, -(-smallest // 16) * 16)}
+                "any_view": views[0], "first_bytes": self.first_bytes()}
 
     def weights(self) -> dict[str, Any]:
         """The weights as lines of numbers, or the length of their base64."""

@@ -59,5 +59,6 @@ def declarations(program: Program, options: EmitOptions, global_name: str,
                   output_list=", ".join(map(_metadata, program.outputs)),
                   target=" | ".join(f"'{t}'" for t in targets),
                   webgl="webgl" in targets, debug=options.debug, weights_file=options.weights_file,
+                  threads=options.threads,
                   global_name=global_name,
                   is_global=options.format in ("iife", "html"))

@@ -32,16 +32,18 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     """
     from transpile.emit.context import Context
     from transpile.targets import TARGETS
+    from transpile.targets.wasm.threads import team_of
     options = options or EmitOptions()
     program = programs[0]
     gpu = next((p for p in programs if p.target == "webgl"), None)
     options = replace(options, threads=options.threads and not options.debug)
     binaries = {p.target: assemble(p, steps=options.debug, threads=options.threads)
                 for p in programs if (assemble := TARGETS[p.target].assemble)}
+    team = next((team_of(p) for p in programs if p.target == "wasm" and options.threads), None)
     data = b"" if is_literal(program) else weight_bytes(program)
     files = {file_name(program.name, data): data} if data and options.weights_file else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,
-                      gpu, "".join(files))
+                      gpu, "".join(files), team)
     values = context.values()
     body = render("module.js.j2", **values)
     top = header(program, [p.target for p in programs], options, files)

@@ -27,7 +27,8 @@ class Target:
         schedule: the L1 schedule of a nest.
         print_kernel: `print_kernel(kernel, name)` gives source text that defines `name`.
         kernels: hand-scheduled kernels, asked in order: each gives the statements of a nest that it
-            is made for, else None; see `transpile/kernels`.
+            is made for, else None; see `transpile/kernels`. The iterations of an outermost loop
+            are independent: threads share them.
         passes: graph rewrites for this target alone, after the common ones.
         panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
         assemble: for a target whose kernels are one binary: `assemble(program, steps=False,

@@ -116,7 +116,9 @@ def _body(function: Function) -> bytes:
 
 
 SHARED_MEMORY = b"\1m\1m\2\3\0" + unsigned(65536)
-"""The import of a memory that threads share. Its sixth byte made 1, the memory is not shared."""
+"""The import of a memory that threads share."""
+SHARED_FLAG = 5
+"""Where in it 3 says so; 1 would say that it is not shared."""
 
 
 def encode_module(functions: Sequence[Function], exports: Mapping[str, int] | None = None,

@@ -21,8 +21,9 @@ from transpile.targets.wasm.printer import Printer
 WORTH = 200_000
 """Operations of a call that are shared out: some 5 us of work, against 1 us for a barrier."""
 
-WORTH_WAKING = 4_000_000
-"""Operations of a run for which other threads are woken up, which takes 10 to 20 us."""
+WORTH_WAKING = 20_000_000
+"""Operations of a run for which other threads are woken up, which takes 10 to 20 us: those
+that take less than half a millisecond would gain little, and lose much on a busy machine."""
 
 MOST_LOOPS = 4
 """Outermost loops of a kernel that is shared out."""
@@ -100,12 +101,12 @@ def split(kernel: Kernel) -> Split | None:
     if all(_iterations(loop) == 1 for loop in loops):
         return None
     names = [(f"first {i}", f"last {i}") for i in range(len(loops))]
-    bounds = iter(names)
+    ends = iter(names)
 
     def opened(stmt: Stmt) -> Stmt:
         if not isinstance(stmt, For):
             return stmt
-        first, last = next(bounds)
+        first, last = next(ends)
         return replace(stmt, start=dim(first), stop=dim(last))
     dims = (*kernel.dims, *(n for pair in names for n in pair))
     return Split(replace(kernel, dims=dims), tuple(map(opened, body)), tuple(loops))
@@ -130,7 +131,7 @@ def run_function(program: Program, team: Team, numbers: Mapping[str, int], barri
         numbers: of the functions, by kernel name.
         barrier: the number of that function.
     """
-    dims = (*program.dims, *("base", "thread", "threads"))
+    dims = (*program.dims, "base", "thread", "threads")
     printer = Printer(Kernel("run", (), dims, ()))
     alone = None
     for call in program.calls:
