@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lowering import sample_kernels
 
 import transpile
 from benchmarks.models import LeNet, ResNet18, prepared
 from transpile.compile import lower_all
+from transpile.ir.dims import evaluate
+from transpile.lower.interpret import run_kernel
+from transpile.lower.stmt import Kernel
 from transpile.module import Module
 from transpile.targets.wasm import threads
 from transpile.verify.browser import BrowserHost
@@ -81,7 +86,7 @@ def test_threads_agree_with_numpy(tmp_path: Path) -> None:
       const team = await api.load({ threads: 2 });
       show(...outputs(team, [97, 300]), (await team.selfTest()).ok);""")
     *numbers, ok = line.split()
-    np.testing.assert_allclose(np.float32(numbers), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.array(numbers, np.float32), expected, rtol=1e-4, atol=1e-5)
     assert ok == "true"
 
 
@@ -119,12 +124,16 @@ def test_dispose_ends_the_workers(tmp_path: Path) -> None:
     assert lines == ["2 2", "the model is disposed of"]
 
 
+NO_WORKER = """
+import threads from 'node:worker_threads';
+import { syncBuiltinESMExports } from 'node:module';
+threads.Worker = class { constructor() { throw new Error('refused'); } };
+syncBuiltinESMExports();
+"""
 FALLBACKS = {
     "absent": ("delete globalThis.SharedArrayBuffer;", "no SharedArrayBuffer here"),
     "page": ("globalThis.crossOriginIsolated = false;", "the page is not crossOriginIsolated"),
-    "worker": ("import wt from 'node:worker_threads'; import { syncBuiltinESMExports } from "
-               "'node:module'; wt.Worker = class { constructor() { throw new Error('refused'); } };"
-               "syncBuiltinESMExports();", "refused"),
+    "worker": (NO_WORKER, "refused"),
 }
 
 
@@ -170,13 +179,49 @@ def test_what_is_shared_out_and_what_is_not() -> None:
     """Contractions, maps and rows by their outermost loop; running sums along it on one thread."""
     def model(x: np.ndarray) -> np.ndarray:
         total = np.cumsum(np.exp(x), axis=0)
-        return total / total.sum(axis=1, keepdims=True)
+        return np.divide(total, total.sum(axis=1, keepdims=True))
     graph = transpile.trace(model, inputs={"x": transpile.spec("float32", (4000, 1000))})
     program = lower_all(graph, ("js", "wasm"))[1]
     found = {k.name: threads.split(k) is not None for k in program.kernels}
     cumulative = [k.name for k in program.kernels if not k.parallel]
     assert len(cumulative) == 1
     assert found == {k.name: k.name not in cumulative for k in program.kernels}
+
+
+def contents(kernel: Kernel, seed: int) -> list[np.ndarray]:
+    """Numbers for every argument; integers are small, so that they serve as indices."""
+    rng = np.random.default_rng(seed)
+    return [(rng.normal(size=a.size) if a.dtype == "float32" else rng.integers(2, size=a.size))
+            .astype(a.dtype) for a in kernel.args]
+
+
+def run_shares(kernel: Kernel, shared: threads.Split, arrays: list[np.ndarray]) -> None:
+    """The shares of three threads, the last one first, each with scratch memory of its own."""
+    own = len(arrays) - len(threads.scratches(kernel))
+    for thread in (2, 1, 0):
+        ends = [evaluate(b, {}) for s in shared.shares for b in threads.bounds(s, thread, 3)]
+        run_kernel(replace(shared.kernel, body=shared.body),
+                   [*arrays[:own], *contents(kernel, thread)[own:]],
+                   dict(zip(shared.kernel.dims, ends, strict=True)))
+
+
+def test_shares_may_run_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every kernel of every op's samples that may be shared out."""
+    monkeypatch.setattr(threads, "WORTH", 0)
+    wrong, seen = [], 0
+    for name, kernel in sample_kernels("wasm"):
+        shared = threads.split(kernel)
+        if shared is None:
+            continue
+        seen += 1
+        whole, parts = contents(kernel, 1), contents(kernel, 1)
+        run_kernel(kernel, whole)
+        run_shares(kernel, shared, parts)
+        own = len(parts) - len(threads.scratches(kernel))
+        if any(a.tobytes() != b.tobytes() for a, b in zip(whole[:own], parts, strict=False)):
+            wrong.append(name)
+    assert wrong == []
+    assert seen > 300
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +232,8 @@ def host() -> Iterator[BrowserHost]:
 
 PAGE = """async (threads) => {
   const api = globalThis.mlp || await import('/model.js');
-  const x = { shape: [400, 300], data: Float32Array.from({ length: 120000 }, (_, i) => Math.sin(i)) };
+  const data = Float32Array.from({ length: 120000 }, (_, i) => Math.sin(i));
+  const x = { shape: [400, 300], data };
   const [one, team] = [await api.load(), await api.load({ threads })];
   const [a, b] = [await one.run(x), await team.run(x)].map((r) => Object.values(r)[0].data);
   const found = [team.target, team.threads, a.every((v, i) => v === b[i]), team.skipped];

@@ -7,13 +7,15 @@ between calls. No iteration is computed differently, so results do not depend on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from transpile.ir.dims import Dim, ceildiv, dim, floordiv
+from transpile.lower.expr import Load
 from transpile.lower.memory import align
 from transpile.lower.stmt import Argument, Comment, For, Kernel, Let, Stmt
 from transpile.lower.vectorize import vectorize
+from transpile.lower.walk import own_exprs, parts, statements
 from transpile.program import Call, Program
 from transpile.targets.wasm.encoder import Function, Instruction
 from transpile.targets.wasm.printer import Printer
@@ -98,7 +100,7 @@ def split(kernel: Kernel) -> Split | None:
     if little or not kernel.parallel or not 0 < len(loops) <= MOST_LOOPS or not all(
             isinstance(s, (For, Let, Comment)) for s in body):
         return None
-    if all(_iterations(loop) == 1 for loop in loops):
+    if all(_iterations(loop) == 1 for loop in loops) or _in_stages(kernel, loops):
         return None
     names = [(f"first {i}", f"last {i}") for i in range(len(loops))]
     ends = iter(names)
@@ -110,6 +112,14 @@ def split(kernel: Kernel) -> Split | None:
         return replace(stmt, start=dim(first), stop=dim(last))
     dims = (*kernel.dims, *(n for pair in names for n in pair))
     return Split(replace(kernel, dims=dims), tuple(map(opened, body)), tuple(loops))
+
+
+def _in_stages(kernel: Kernel, loops: Sequence[For]) -> bool:
+    """True if a loop may read what an earlier one wrote: they are not parts of one loop."""
+    written = {a.name for a in kernel.args if a.written}
+    reads = {p.buffer for s in statements(loops) for e in own_exprs(s) for p in parts(e)
+             if isinstance(p, Load)}
+    return len({loop.axis.name for loop in loops}) > 1 and not written.isdisjoint(reads)
 
 
 def _iterations(loop: For) -> Dim:
