@@ -8,7 +8,13 @@ from transpile.lower.stmt import Kernel
 from transpile.program import Call, Program
 from transpile.targets.wasm.encoder import Function, Instruction, encode_module
 from transpile.targets.wasm.printer import Printer
-from transpile.targets.wasm.threads import Team, barrier_function, bounds, run_function
+from transpile.targets.wasm.threads import (
+    Team,
+    barrier_function,
+    bounds,
+    push_sizes,
+    run_function,
+)
 
 
 def assemble(program: Program, kernels: Sequence[Function], *, steps: bool = False,
@@ -52,9 +58,7 @@ def _caller(name: str, program: Program, calls: Sequence[Call], numbers: dict[st
     for call in calls:
         for arg in call.args:
             printer.index(program.buffer(arg).offset)
-        code += [("i32.const", call.sizes[d]) if d in call.sizes
-                 else ("local.get", printer.numbers["dim", d])
-                 for d in kernels[call.kernel].dims]
+        push_sizes(printer, kernels[call.kernel], call)
         share = team.splits.get(call.kernel) if team else None
         for loop in share.shares if share else ():
             for bound in bounds(loop, 0, 1):

@@ -69,7 +69,9 @@ class Team:
 
 def team_of(program: Program) -> Team | None:
     """What threads share of a run; None if that is not worth waking them up."""
-    found = {k.name: s for k in program.kernels if (s := split(k)) is not None}
+    sized = {c.kernel for c in (*program.prepare, *program.calls) if c.sizes}
+    found = {k.name: s for k in program.kernels
+             if k.name not in sized and (s := split(k)) is not None}
     kernels = {k.name: k for k in program.kernels}
     shared = [kernels[c.kernel] for c in program.calls if c.kernel in found]
     work: Dim = 0
@@ -176,11 +178,19 @@ def _call(printer: Printer, program: Program, team: Team, call: Call) -> None:
     for scratch in own:
         printer.index(at)
         at = at + nbytes(scratch)
-    for name in kernel.dims:
-        printer.emit("local.get", printer.numbers["dim", name])
+    push_sizes(printer, kernel, call)
     for loop in share.shares if share else ():
         for bound in bounds(loop, dim("thread"), dim("threads")):
             printer.index(bound)
+
+
+def push_sizes(printer: Printer, kernel: Kernel, call: Call) -> None:
+    """Push the kernel's dimensions: the program's, or those of this call."""
+    for name in kernel.dims:
+        if name in call.sizes:
+            printer.emit("i32.const", call.sizes[name])
+        else:
+            printer.emit("local.get", printer.numbers["dim", name])
 
 
 def barrier_function() -> Function:
