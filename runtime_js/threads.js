@@ -45,7 +45,7 @@ export async function startTeam(bytes, initial, threads, plan) {
     for (let thread = 1; thread < threads; thread++) {
       const worker = await makeWorker(plan);
       workers.push(worker);
-      starting.push(started(worker, { compiled, memory, calls, thread, threads }));
+      starting.push(workerStarted(worker, { compiled, memory, calls, thread, threads }));
     }
     await Promise.all(starting);
   } catch (error) {
@@ -75,7 +75,7 @@ export async function makeWorker({ url, name, type }) {
 }
 
 // Hands a worker its work and waits until it is ready.
-export function started(worker, work) {
+export function workerStarted(worker, work) {
   return new Promise((resolve, reject) => {
     const on = (event, react) => (worker.on || worker.addEventListener).call(worker, event, react);
     const timer = setTimeout(() => reject(new Error('a worker does not answer')), 10000);

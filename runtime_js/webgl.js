@@ -199,122 +199,144 @@ export async function warmUp(gl, programs, textures, draws) {
   await finished(gl);
 }
 
-// Opens a model: `shaders`, `plan(...dims)`, `weights` as tensors in `heap()`. A tensor there is
-// [texture, view, at, size, width in texels], and for a matrix in other panels there than in its
-// texture [..., columns, panel there, panel in the texture].
-export async function openWebgl({ shaders, plan, weights, heap }, { canvas, onProgress, debug, target }) {
-  const surface = canvas || (typeof OffscreenCanvas === 'function'
-    ? new OffscreenCanvas(1, 1) : document.createElement('canvas'));
-  const gl = createContext(surface, target !== 'webgl');
-  let programs = [];
-  let textures = [];
-  let planned = {};
+// A tensor in the memory of the CPU is [texture, view, at, size, width in texels], and for a matrix
+// in other panels there than in its texture [..., columns, panel there, panel in the texture].
+export function valuesOf(memory, [, name, at, size, , columns, from, to]) {
+  const view = memory[name].subarray(at, at + size);
+  return to ? inPanels(view, columns, from, to) : view;
+}
 
-  function valuesOf(memory, [, name, at, size, , columns, from, to]) {
-    const view = memory[name].subarray(at, at + size);
-    return to ? inPanels(view, columns, from, to) : view;
-  }
+export function viewsOf(bytes) {
+  const scratch = new ArrayBuffer(bytes);
+  return {
+    f32: new Float32Array(scratch), i32: new Int32Array(scratch), u8: new Uint8Array(scratch)
+  };
+}
+
+// The textures of a model for the sizes of a run, with the weights in them.
+export function createStore(gl, { plan, weights, heap }) {
+  const store = { textures: [], planned: {}, upload, download, callBetween, free, allocate };
 
   function upload(memory, tensor) {
-    uploadTensor(gl, textures[tensor[0]], valuesOf(memory, tensor), tensor[4]);
+    uploadTensor(gl, store.textures[tensor[0]], valuesOf(memory, tensor), tensor[4]);
   }
 
   function download(memory, [texture, name, at, size, width]) {
-    memory[name].set(readTensor(gl, textures[texture], size, width), at);
+    memory[name].set(readTensor(gl, store.textures[texture], size, width), at);
   }
 
   // A call on the CPU between draws.
   function callBetween({ reads, copies, call, writes }) {
-    const memory = planned.memory;
+    const { memory } = store.planned;
     reads.forEach((tensor) => download(memory, tensor));
     for (const [tensor, at] of copies) memory[tensor[1]].set(valuesOf(heap(), tensor), at);
     call(memory);
     writes.forEach((tensor) => upload(memory, tensor));
   }
 
-  function check(what) {
-    const error = debug && gl.getError();
-    if (error && error !== gl.CONTEXT_LOST_WEBGL) throw new Error(`WebGL error ${error} in ${what}`);
-  }
-
   function free() {
-    for (const { texture, frame } of textures) {
+    for (const { texture, frame } of store.textures) {
       gl.deleteTexture(texture);
       gl.deleteFramebuffer(frame);
     }
-    textures = [];
+    store.textures = [];
   }
 
-  // Textures for these sizes, with the weights in them; kept while the sizes stay.
+  // Kept while the sizes stay.
   function allocate(dims) {
-    if (textures.length && String(dims) === planned.key) return;
+    const key = String(dims);
+    if (store.textures.length && key === store.planned.key) return;
     free();
-    planned = plan(...dims);
-    planned.key = String(dims);
+    const planned = store.planned = Object.assign(plan(...dims), { key });
     const most = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     if (!gl.isContextLost() && planned.textures.some(([, w, h]) => w > most || h > most)) {
       throw new Error(`textures of more than ${most} texels a side are needed`);
     }
-    textures = planned.textures.map((one) => createTexture(gl, one));
+    store.textures = planned.textures.map((one) => createTexture(gl, one));
     weights.forEach((tensor) => upload(heap(), tensor));
-    const scratch = new ArrayBuffer(planned.scratch || 0);
-    planned.memory = {
-      f32: new Float32Array(scratch), i32: new Int32Array(scratch), u8: new Uint8Array(scratch)
-    };
-    check('textures');
+    planned.memory = viewsOf(planned.scratch || 0);
   }
 
+  return store;
+}
+
+// Waits for a lost context to come back.
+export async function awaitContext(gl) {
+  for (let tries = 0; gl.isContextLost() && tries < 250; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  if (gl.isContextLost()) throw new Error('the WebGL context was lost');
+  gl.getExtension('EXT_color_buffer_float');
+}
+
+// From the inputs in the heap to the outputs there.
+export async function runDraws(gl, store, programs, heap, check) {
+  const { planned } = store;
+  const start = performance.now();
+  planned.inputs.forEach((tensor) => store.upload(heap, tensor));
+  drawAll(gl, programs, store.textures, planned.draws, store.callBetween);
+  check('draws');
+  await finished(gl, planned.time);
+  planned.time = performance.now() - start;
+}
+
+export function checkErrors(gl, what) {
+  const error = gl.getError();
+  if (error && error !== gl.CONTEXT_LOST_WEBGL) throw new Error(`WebGL ${error} in ${what}`);
+}
+
+export function createSurface() {
+  return typeof OffscreenCanvas === 'function'
+    ? new OffscreenCanvas(1, 1) : document.createElement('canvas');
+}
+
+// Opens a model: `shaders`, `plan(...dims)`, and `weights` as tensors in `heap()`.
+export async function openWebgl(model, { canvas, onProgress, debug, target }) {
+  const surface = canvas || createSurface();
+  const gl = createContext(surface, target !== 'webgl');
+  const store = createStore(gl, model);
+  const check = (what) => debug && checkErrors(gl, what);
+  let programs = [];
+
   async function build() {
-    programs = await compilePrograms(gl, shaders, onProgress);
-    if (!plan.length) {
-      allocate([]);
-      await warmUp(gl, programs, textures, planned.draws);
+    programs = await compilePrograms(gl, model.shaders, onProgress);
+    if (!model.plan.length) {
+      store.allocate([]);
+      await warmUp(gl, programs, store.textures, store.planned.draws);
     }
     check('programs');
   }
 
-  async function restore() {
-    for (let tries = 0; gl.isContextLost() && tries < 250; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    if (gl.isContextLost()) throw new Error('the WebGL context was lost');
-    gl.getExtension('EXT_color_buffer_float');
-    textures = [];
-    await build();
-  }
-
   // A context that may come back.
-  function lost(event) {
-    event.preventDefault();
-  }
-
+  const lost = (event) => event.preventDefault();
   surface.addEventListener('webglcontextlost', lost);
   await build();
 
-  return {
-    // From the inputs in the heap to the outputs there; again if the context is lost meanwhile.
-    async run(dims) {
-      for (let attempt = 0; ; attempt++) {
-        if (gl.isContextLost()) await restore();
-        allocate(dims);
-        const start = performance.now();
-        planned.inputs.forEach((tensor) => upload(heap(), tensor));
-        drawAll(gl, programs, textures, planned.draws, callBetween);
-        check('draws');
-        await finished(gl, planned.time);
-        planned.time = performance.now() - start;
-        if (!gl.isContextLost()) break;
-        if (attempt > 2) throw new Error('the WebGL context was lost');
-      }
-      planned.results.forEach((tensor) => download(heap(), tensor));
-      check('results');
-    },
-    dispose() {
-      free();
-      for (const { handle } of programs) gl.deleteProgram(handle);
-      surface.removeEventListener('webglcontextlost', lost);
-      const context = !canvas && gl.getExtension('WEBGL_lose_context');
-      if (context) context.loseContext();
+  // Made again if the context is lost meanwhile.
+  async function run(dims, attempt = 0) {
+    if (gl.isContextLost()) {
+      await awaitContext(gl);
+      store.textures = [];
+      await build();
     }
-  };
+    store.allocate(dims);
+    await runDraws(gl, store, programs, model.heap(), check);
+    if (gl.isContextLost()) {
+      if (attempt > 2) throw new Error('the WebGL context was lost');
+      await run(dims, attempt + 1);
+      return;
+    }
+    store.planned.results.forEach((tensor) => store.download(model.heap(), tensor));
+    check('results');
+  }
+
+  function dispose() {
+    store.free();
+    for (const { handle } of programs) gl.deleteProgram(handle);
+    surface.removeEventListener('webglcontextlost', lost);
+    const context = !canvas && gl.getExtension('WEBGL_lose_context');
+    if (context) context.loseContext();
+  }
+
+  return { run, dispose };
 }
