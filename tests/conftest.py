@@ -70,15 +70,12 @@ class FilePage:
 @pytest.fixture(scope="module")
 def file_page() -> Iterator[FilePage]:
     """One page of a headless Chromium, used by all tests of a file."""
-    from playwright.sync_api import sync_playwright
-
-    from transpile.verify.browser import FLAGS, find_chromium
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
-        opened = FilePage(browser.new_page())
-        opened.page.set_default_timeout(20_000)
-        opened.page.on("console", lambda message: opened.errors.append(message.text)
-                       if message.type in ("error", "warning") else None)
-        opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
-        yield opened
-        browser.close()
+    from transpile.verify.browser import launch
+    browser = launch()
+    opened = FilePage(browser.new_page())
+    opened.page.set_default_timeout(20_000)
+    opened.page.on("console", lambda message: opened.errors.append(message.text)
+                   if message.type in ("error", "warning") else None)
+    opened.page.on("pageerror", lambda error: opened.errors.append(str(error)))
+    yield opened
+    browser.close()

@@ -199,9 +199,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.mark.browser
 def test_browser_finds_the_file_beside_the_module(tmp_path: Path) -> None:
     """A module, a script and a page; page and module lie in different folders."""
-    from playwright.sync_api import sync_playwright
-
-    from transpile.verify.browser import FLAGS, find_chromium
+    from transpile.verify.browser import launch
     (tmp_path / "js").mkdir()
     build(tmp_path / "js")
     build(tmp_path / "js", "m.js", format="iife")
@@ -211,20 +209,19 @@ def test_browser_finds_the_file_beside_the_module(tmp_path: Path) -> None:
     Thread(target=server.serve_forever, daemon=True).start()
     x = RNG.standard_normal((1, 64)).astype(np.float32)
     given = {"data": x.ravel().tolist(), "shape": [1, 64]}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
-        page = browser.new_page()
-        address = f"http://127.0.0.1:{server.server_port}"
-        page.goto(f"{address}/index.html")
-        for api in ("import('./js/m.mjs')", "dense"):
-            got = page.evaluate(f"async (x) => {{ const api = await {api};"
-                                " const { output } = await (await api.load()).run({ x });"
-                                " return Array.from(output.data); }", given)
-            np.testing.assert_allclose(got, dense(x)[0], rtol=1e-4, atol=1e-6)
-        page.goto(f"{address}/page.html")
-        page.wait_for_function("document.querySelector('#status').textContent !== 'Loading'")
-        assert "no weights" not in page.inner_text("body")
-        page.goto((tmp_path / "page.html").as_uri())  # where nothing may be fetched
-        page.wait_for_function("document.body.innerText.includes('beside the module')")
-        browser.close()
+    browser = launch()
+    page = browser.new_page()
+    address = f"http://127.0.0.1:{server.server_port}"
+    page.goto(f"{address}/index.html")
+    for api in ("import('./js/m.mjs')", "dense"):
+        got = page.evaluate(f"async (x) => {{ const api = await {api};"
+                            " const { output } = await (await api.load()).run({ x });"
+                            " return Array.from(output.data); }", given)
+        np.testing.assert_allclose(got, dense(x)[0], rtol=1e-4, atol=1e-6)
+    page.goto(f"{address}/page.html")
+    page.wait_for_function("document.querySelector('#status').textContent !== 'Loading'")
+    assert "no weights" not in page.inner_text("body")
+    page.goto((tmp_path / "page.html").as_uri())  # where nothing may be fetched
+    page.wait_for_function("document.body.innerText.includes('beside the module')")
+    browser.close()
     server.shutdown()

@@ -127,8 +127,9 @@ def _foreign(path: Path) -> bool:
 def local_modules(folder: Path) -> list[Path]:
     """The source files inside `folder` that Python has imported, sorted."""
     folder = folder.resolve()
+    # Some packages put modules there whose file is a bare name: those are no files of the folder.
     files = {Path(f).resolve() for m in list(sys.modules.values())
-             if (f := getattr(m, "__file__", None)) and f.endswith(".py")}
+             if (f := getattr(m, "__file__", None)) and f.endswith(".py") and Path(f).is_file()}
     return sorted(p for p in files if p.is_relative_to(folder) and not _foreign(p))
 
 

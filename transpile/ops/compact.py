@@ -25,9 +25,9 @@ EXPANSIONS = frozenset({"expand_half", "expand_int8"})
 
 
 def _infer_half(high: TensorType, low: TensorType) -> TensorType:
-    if high != low or high.dtype != "uint8":
-        raise ShapeError(f"expand_half of {high} and {low}", why="both are uint8, of one shape")
-    return high.with_dtype("float32")
+    if {high.dtype, low.dtype} != {"uint8"}:
+        raise ShapeError(f"expand_half of {high} and {low}", why="both are uint8")
+    return TensorType("float32", broadcast(high.shape, low.shape))
 
 
 def expand_half(high: np.ndarray, low: np.ndarray) -> np.ndarray:
@@ -38,7 +38,8 @@ def expand_half(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
 
 def _half_at(index: Idx, high: Accessor, low: Accessor) -> Expr:
-    upper, lower = (cast(plane(*index), "int32") for plane in (high, low))
+    upper, lower = (cast(plane(*broadcast_index(index, _shape(plane))), "int32")
+                    for plane in (high, low))
     return call("from_half", call("bitwise_or", call("shift_left", upper, 8), lower))
 
 

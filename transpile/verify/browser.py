@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,6 +47,29 @@ def find_chromium(path: str | None = None) -> str:
     return found
 
 
+@cache
+def driver() -> Any:
+    """Playwright's driver: one for the whole process, as its synchronous API allows no second.
+
+    Raises:
+        DependencyError: the package is missing.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise DependencyError("the package playwright is missing", why="it drives the browser",
+                              fix="pip install 'transpile[browser]'") from None
+    started = sync_playwright().start()
+    atexit.register(started.stop)
+    return started
+
+
+def launch(chromium: str | None = None) -> Any:
+    """A headless Chromium of its own, see `find_chromium`; the caller closes it."""
+    executable = find_chromium(chromium)
+    return driver().chromium.launch(executable_path=executable, headless=True, args=list(FLAGS))
+
+
 class BrowserHost:
     """A headless Chromium with one page that is used again and again; for one thread.
 
@@ -60,19 +84,10 @@ class BrowserHost:
 
     def __init__(self, chromium: str | None = None, *, headers: Mapping[str, str] | None = None,
                  timeout: float = 120.0) -> None:
-        try:
-            from playwright.sync_api import sync_playwright
-        except ImportError:
-            raise DependencyError("the package playwright is missing",
-                                  why="it drives the browser",
-                                  fix="pip install 'transpile[browser]'") from None
-        executable = find_chromium(chromium)
         self.messages: list[str] = []
         self._files: dict[str, str] = {}
         self._headers = dict(headers or {})
-        self._playwright = sync_playwright().start()
-        self._browser = self._playwright.chromium.launch(
-            executable_path=executable, headless=True, args=list(FLAGS))
+        self._browser = launch(chromium)
         self.page = self._browser.new_page()
         self.page.set_default_timeout(1000 * timeout)
         self.page.route("**/*", self._serve)
@@ -93,7 +108,6 @@ class BrowserHost:
         """End the browser; further calls fail."""
         atexit.unregister(self.close)
         self._browser.close()
-        self._playwright.stop()
 
     def open(self, files: Mapping[str, str], path: str = "index.html",
              headers: Mapping[str, str] | None = None) -> Any:
