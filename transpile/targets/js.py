@@ -28,6 +28,7 @@ from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
 from transpile.passes.winograd import winograd
 from transpile.targets.base import Target
+from transpile.targets.text import Text, TextPrinter, sum_of
 
 VIEWS = {"float32": "f32", "int32": "i32", "uint8": "u8", "bool": "u8"}
 """The view of the heap for each dtype; a bool is a byte."""
@@ -81,14 +82,15 @@ def js_number(value: float | int | bool, dtype: str) -> str:
     return "-0" if number == 0 and math.copysign(1, number) < 0 else text
 
 
-class Printer:
+class Printer(TextPrinter):
     """Prints the loop IR as JS; knows no graph operator."""
 
+    counter = "let"
+
     def __init__(self, kernel: Kernel) -> None:
+        super().__init__()
         self.kernel = kernel
         self.scope = _Scope()
-        self.lines: list[str] = []
-        self.indent = 1
         self.views: set[str] = set()
         self.args = [self.scope.get("buffer", a.name) for a in kernel.args]
         self.dims = [self.scope.get("dim", d) for d in kernel.dims]
@@ -99,27 +101,14 @@ class Printer:
         head = f"function {name}({', '.join([f'{{ {views} }}', *self.args, *self.dims])}) {{"
         return "\n".join([head, *self.lines, "}"])
 
-    def line(self, text: str) -> None:
-        self.lines.append("  " * self.indent + text)
-
-    def block(self, body: Sequence[Stmt]) -> None:
-        for stmt in body:
-            self.statement(stmt)
-
-    def nested(self, head: str, body: Sequence[Stmt]) -> None:
-        self.line(head)
-        self.indent += 1
-        self.block(body)
-        self.indent -= 1
+    def axis_name(self, name: str) -> str:
+        return self.scope.get("axis", name)
 
     def statement(self, stmt: Stmt) -> None:
         if isinstance(stmt, For):
             self.loop(stmt)
         elif isinstance(stmt, If):
-            self.nested(f"if ({self.expr(stmt.condition)}) {{", stmt.then)
-            if stmt.otherwise:
-                self.nested("} else {", stmt.otherwise)
-            self.line("}")
+            self.branch(stmt)
         elif isinstance(stmt, Comment):
             self.line(f"// {stmt.text}")
         elif isinstance(stmt, Store):
@@ -146,13 +135,6 @@ class Printer:
             word = "const" if isinstance(stmt, Let) else "let"
             self.line(f"{word} {name} = {self.expr(value)};")
 
-    def loop(self, stmt: For) -> None:
-        name = self.scope.get("axis", stmt.axis.name)
-        step = f"{name}++" if stmt.step == 1 else f"{name} += {stmt.step}"
-        self.nested(f"for (let {name} = {self.index(stmt.start)}; "
-                    f"{name} < {self.index(stmt.stop, SUM)}; {step}) {{", stmt.body)
-        self.line("}")
-
     def place(self, buffer: str, index: Dim, dtype: str) -> str:
         view = VIEWS[dtype]
         self.views.add(view)
@@ -162,51 +144,36 @@ class Printer:
         name = self.scope.get("buffer", buffer)
         return name if index == 0 else f"{name} + {self.index(index, SUM)}".replace("+ -", "- ")
 
-    def expr(self, value: Expr, needed: int = 0) -> str:
-        text, precedence = self._expr(value)
-        return f"({text})" if precedence < needed else text
-
-    def _expr(self, value: Expr) -> tuple[str, int]:
+    def expr_text(self, value: Expr) -> Text:
         if isinstance(value, Const):
             text = js_number(value.value, value.dtype)
             return text, UNARY if text.startswith("-") else ATOM
         if isinstance(value, Local):
             return self.scope.get("local", value.name), ATOM
         if isinstance(value, Index):
-            return self._index(value.index)
+            return self.index_text(value.index)
         if isinstance(value, Load):
             text = self.place(value.buffer, value.index, value.dtype)
             return (f"{text} !== 0", 9) if value.dtype == "bool" else (text, ATOM)
         assert isinstance(value, Call), value
         if value.fn == "to_float32" and value.args[0].dtype != "bool":
-            return self._expr(value.args[0])  # a number is a number
+            return self.expr_text(value.args[0])  # a number is a number
         cell = SCALARS[value.fn].cell("js", value.args[-1].dtype)
         assert cell is not None, value.fn
         needs = cell.needs or (0,) * len(value.args)
         operands = [self.expr(a, n) for a, n in zip(value.args, needs, strict=True)]
         return cell.template.format(*operands).replace("+ -", "- "), cell.precedence
 
-    def index(self, value: Dim, needed: int = 0) -> str:
-        text, precedence = self._index(value)
-        return f"({text})" if precedence < needed else text
-
-    def _index(self, value: Dim) -> tuple[str, int]:
+    def index_text(self, value: Dim) -> Text:
         if isinstance(value, int):
             return str(value), ATOM if value >= 0 else UNARY
         ordered = sorted(value.terms, key=lambda t: (not t[0], -len(t[0]), -abs(t[1])))
-        terms = [self._term(m, c) for m, c in ordered]
-        if len(terms) == 1:
-            return terms[0]
-        # A sum reads better when it starts with something positive: `4 - row`, not `-row + 4`.
-        if terms[0][0].startswith("-"):
-            terms = sorted(terms, key=lambda t: t[0].startswith("-"))
-        text = " + ".join(f"({t})" if p < SUM else t for t, p in terms)
-        return text.replace("+ -", "- "), SUM
+        return sum_of([self._term(m, c) for m, c in ordered])
 
-    def _term(self, monomial: Sequence[object], coef: int) -> tuple[str, int]:
+    def _term(self, monomial: Sequence[object], coef: int) -> Text:
         if not monomial:
             return str(coef), ATOM
-        factors = [self._atom(a) for a in monomial]
+        factors: list[Text] = [self._atom(a) for a in monomial]
         if coef not in (1, -1):
             factors.append((str(abs(coef)), ATOM))
         sign = "-" if coef < 0 else ""
@@ -216,7 +183,7 @@ class Printer:
                     UNARY if sign else precedence)
         return sign + " * ".join(f"({t})" if p < UNARY else t for t, p in factors), PRODUCT
 
-    def _atom(self, a: object) -> tuple[str, int]:
+    def _atom(self, a: object) -> Text:
         if isinstance(a, FloorDiv):
             ratio = f"{self.index(a.value, PRODUCT)} / {self.index(a.divisor, UNARY)}"
             if nonnegative(lower_bound(a.value)):
@@ -229,7 +196,7 @@ class Printer:
                 return text, PRODUCT
             return f"({text} + {by}) % {by}", PRODUCT
         if isinstance(a, Opaque):
-            return self._expr(decomposed(a.expr, "js"))
+            return self.expr_text(decomposed(a.expr, "js"))
         kind = "dim" if type(a).__name__ == "Name" else "axis"
         return self.scope.get(kind, str(a)), ATOM
 

@@ -29,12 +29,13 @@ from transpile.ir.dims import (
 from transpile.ir.dims import lower as lower_bound
 from transpile.ir.dims import upper as upper_bound
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local
-from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, SUM, UNARY
+from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, UNARY
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
 from transpile.targets.glsl.functions import FUNCTIONS, NATIVE_VECTOR, definition
 from transpile.targets.glsl.lanes import aligned, base, is_vector
 from transpile.targets.glsl.scalars import CONDITION, GLSL
 from transpile.targets.glsl.shader import ELEMENT, Shader
+from transpile.targets.text import Text, TextPrinter, sum_of
 
 TYPES = {"float32": "float", "int32": "int", "uint8": "int", "bool": "bool",
          "float32x4": "vec4", "int32x4": "ivec4", "uint8x4": "ivec4", "boolx4": "bvec4"}
@@ -76,13 +77,12 @@ def glsl_number(value: float | int | bool, dtype: str) -> str:
     return text if any(c in text for c in ".e") else f"{text}.0"
 
 
-class Printer:
+class Printer(TextPrinter):
     """Prints one shader."""
 
     def __init__(self, shader: Shader) -> None:
+        super().__init__()
         self.shader = shader
-        self.lines: list[str] = []
-        self.indent = 1
         self.holes: list[Dim] = []
         self.functions: dict[str, None] = {}
         self.names = {ELEMENT: ELEMENT} if shader.one_by_one else {}
@@ -142,27 +142,14 @@ class Printer:
             self.names[name] = unique
         return self.names[name]
 
-    def line(self, text: str) -> None:
-        self.lines.append("  " * self.indent + text)
-
-    def block(self, body: Sequence[Stmt]) -> None:
-        for stmt in body:
-            self.statement(stmt)
-
-    def nested(self, head: str, body: Sequence[Stmt]) -> None:
-        self.line(head)
-        self.indent += 1
-        self.block(body)
-        self.indent -= 1
+    def axis_name(self, name: str) -> str:
+        return self.local(name)
 
     def statement(self, stmt: Stmt) -> None:
         if isinstance(stmt, For):
             self.loop(stmt)
         elif isinstance(stmt, If):
-            self.nested(f"if ({self.expr(stmt.condition)}) {{", stmt.then)
-            if stmt.otherwise:
-                self.nested("} else {", stmt.otherwise)
-            self.line("}")
+            self.branch(stmt)
         elif isinstance(stmt, Store):
             self.store(stmt)
         elif isinstance(stmt, (Let, Declare)):
@@ -192,31 +179,20 @@ class Printer:
         self.line(f"o{self.stores} = {text};")
         self.stores += 1
 
-    def loop(self, stmt: For) -> None:
-        name = self.local(stmt.axis.name)
-        step = f"{name}++" if stmt.step == 1 else f"{name} += {stmt.step}"
-        self.nested(f"for (int {name} = {self.index(stmt.start)}; "
-                    f"{name} < {self.index(stmt.stop, SUM)}; {step}) {{", stmt.body)
-        self.line("}")
-
-    def expr(self, value: Expr, needed: float = 0) -> str:
-        text, precedence = self._expr(value)
-        return f"({text})" if precedence < needed else text
-
-    def _expr(self, value: Expr) -> tuple[str, float]:
+    def expr_text(self, value: Expr) -> Text:
         if isinstance(value, Const):
             text = glsl_number(value.value, value.dtype)
             return text, UNARY if text.startswith("-") else ATOM
         if isinstance(value, Local):
             return self.local(value.name), ATOM
         if isinstance(value, Index):
-            return self._index(value.index)
+            return self.index_text(value.index)
         if isinstance(value, Load):
             return self.load(value)
         assert isinstance(value, Call), value
         return self.call(value)
 
-    def call(self, value: Call) -> tuple[str, float]:
+    def call(self, value: Call) -> Text:
         if value.fn == "splat":
             return f"{TYPES[value.dtype]}({self.expr(value.args[0])})", ATOM
         if value.fn == "lanes":
@@ -254,7 +230,7 @@ class Printer:
             return f"({text} != 0)" if value.dtype == "bool" else text
         return f"{self.expr(vector, ATOM)}.{component}"
 
-    def select(self, value: Call) -> tuple[str, float]:
+    def select(self, value: Call) -> Text:
         condition, a, b = value.args
         if not is_vector(condition.dtype):
             test, yes = (self.expr(e, CONDITION + 1) for e in (condition, a))
@@ -275,7 +251,7 @@ class Printer:
                 if vector:
                     self.functions[definition(name, True)] = None
 
-    def load(self, value: Load) -> tuple[str, float]:
+    def load(self, value: Load) -> Text:
         if is_vector(value.dtype):
             text = self.texel(value)
             return f"notEqual({text}, ivec4(0))" if base(value.dtype) == "bool" else text, ATOM
@@ -297,11 +273,7 @@ class Printer:
         return (f"texelFetch({load.buffer}, ivec3({self.index(x)}, {self.index(y)}, "
                 f"{self.index(z)}), 0)")
 
-    def index(self, value: Dim, needed: float = 0) -> str:
-        text, precedence = self._index(value)
-        return f"({text})" if precedence < needed else text
-
-    def _index(self, value: Dim) -> tuple[str, float]:
+    def index_text(self, value: Dim) -> Text:
         if isinstance(value, int):
             return (self.hole(value), ATOM) if value >= 0 else (f"-{self.hole(-value)}", UNARY)
         named = [(m, c) for m, c in value.terms if m and all(isinstance(a, Name) for a in m)]
@@ -312,22 +284,14 @@ class Printer:
             terms = [(self.hole(size), float(ATOM))]
             if not others:
                 return terms[0]
-            return self.joined([*self.terms(others), *terms])
-        return self.joined(self.terms(others))
+            return sum_of([*self.terms(others), *terms])
+        return sum_of(self.terms(others))
 
-    def terms(self, terms: Sequence[tuple[Sequence[object], int]]) -> list[tuple[str, float]]:
+    def terms(self, terms: Sequence[tuple[Sequence[object], int]]) -> list[Text]:
         ordered = sorted(terms, key=lambda t: (not t[0], -len(t[0]), t[1] < 0))
         return [self._term(m, c) for m, c in ordered]
 
-    def joined(self, terms: list[tuple[str, float]]) -> tuple[str, float]:
-        if len(terms) == 1:
-            return terms[0]
-        if terms[0][0].startswith("-"):
-            terms = sorted(terms, key=lambda t: t[0].startswith("-"))
-        text = " + ".join(f"({t})" if p < SUM else t for t, p in terms)
-        return text.replace("+ -", "- "), SUM
-
-    def _term(self, monomial: Sequence[object], coef: int) -> tuple[str, float]:
+    def _term(self, monomial: Sequence[object], coef: int) -> Text:
         if not monomial:
             return ("-" if coef < 0 else "") + self.hole(abs(coef)), ATOM if coef >= 0 else UNARY
         sizes = [a for a in monomial if isinstance(a, Name)]
@@ -344,14 +308,14 @@ class Printer:
                     UNARY if sign else precedence)
         return sign + " * ".join(f"({t})" if p < UNARY else t for t, p in factors), PRODUCT
 
-    def _atom(self, a: object) -> tuple[str, float]:
+    def _atom(self, a: object) -> Text:
         if isinstance(a, (FloorDiv, Mod)):
             return self.division(a)
         if isinstance(a, Opaque):
-            return self._expr(a.expr)
+            return self.expr_text(a.expr)
         return self.local(str(a)), ATOM
 
-    def division(self, a: FloorDiv | Mod) -> tuple[str, float]:
+    def division(self, a: FloorDiv | Mod) -> Text:
         if isinstance(a.divisor, int) and a.divisor & (a.divisor - 1) == 0:
             if isinstance(a, FloorDiv):
                 power = self.hole(a.divisor.bit_length() - 1)
