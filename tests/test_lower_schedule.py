@@ -24,13 +24,14 @@ from transpile.ops import registry
 from transpile.passes import run_pipeline
 from transpile.program import Program
 from transpile.targets import TARGETS
+from transpile.targets.base import row_major
 
 SIZE = st.integers(1, 11)
 FACTORS = (1, 1, 2, 3, 4, 5, 8)
 
 
 def lowered(graph: Graph, schedule: Callable[[Nest], Tile]) -> Program:
-    target = replace(TARGETS["js"], schedule=schedule, passes=(), panel=lambda columns: 1)
+    target = replace(TARGETS["js"], schedule=schedule, passes=(), panel=row_major)
     return lower_optimised(run_pipeline(graph)[0], target, target)
 
 

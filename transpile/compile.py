@@ -177,7 +177,7 @@ def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> dict[Nod
         if weight is None or weight not in fixed or is_alias(weight) or any(
                 u not in anchors or columns_operand(u) is not weight for u in graph.users[weight]):
             continue
-        width = target.panel(weight.shape[-1])
+        width = target.panel(weight.shape[-1], product(anchor.shape[:-1]))
         if width > 1:
             result[weight] = width
             if weight.op in EXPANSIONS:  # what it is made of, in the same order

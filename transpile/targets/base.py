@@ -12,7 +12,7 @@ from transpile.lower.stmt import Kernel, Stmt
 from transpile.passes.manager import Pass
 
 
-def row_major(_columns: Dim) -> int:
+def row_major(_columns: Dim, _rows: Dim) -> int:
     """No panels: columns lie as they are."""
     return 1
 
@@ -30,7 +30,8 @@ class Target:
             is made for, else None; see `transpile/kernels`. The iterations of an outermost loop
             are independent: threads share them.
         passes: graph rewrites for this target alone, after the common ones.
-        panel: how many columns of a weight matrix with so many lie together; 1 for row-major.
+        panel: `panel(columns, rows)`: how many columns of a weight matrix lie together where the
+            product has so many rows; 1 for row-major.
         assemble: for a target whose kernels are one binary: `assemble(program, steps=False,
             threads=False)`.
         cpu: True where it works on one flat memory; such targets share passes, buffers and plan.
@@ -43,7 +44,7 @@ class Target:
     print_kernel: Callable[[Kernel, str], str]
     kernels: tuple[Callable[[Nest], Sequence[Stmt] | None], ...] = ()
     passes: tuple[Pass, ...] = ()
-    panel: Callable[[Dim], int] = row_major
+    panel: Callable[[Dim, Dim], int] = row_major
     assemble: Callable[..., bytes] | None = None
     cpu: bool = True
     runs_in: str = "node"

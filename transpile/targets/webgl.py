@@ -22,7 +22,7 @@ def print_kernel(_kernel: Kernel, name: str) -> str:
     raise InternalError(f"{name}: WebGL has shaders instead of kernels")
 
 
-def panel(columns: Dim) -> int:
+def panel(columns: Dim, _rows: Dim) -> int:
     """Four columns lie together, so that what one invocation multiplies with is contiguous."""
     return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
 

@@ -36,7 +36,7 @@ def schedule(nest: Nest) -> Tile:
     return _tile(nest, lane)
 
 
-def panel(columns: Dim) -> int:
+def panel(columns: Dim, _rows: Dim) -> int:
     """Columns of a weight matrix that lie together: as wide as a tile."""
     if not isinstance(columns, int):
         return 1
