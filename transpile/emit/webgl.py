@@ -6,7 +6,7 @@ anyway, since they are what it falls back to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,6 @@ from transpile.targets.glsl.programs import CpuCall, Draw, Placed, Texture, Webg
 from transpile.targets.js import print_kernel
 
 NameOf = Callable[[str], str]
-Steps = Sequence[tuple[str, CpuCall]]
-
 
 WORTHWHILE = 2e8
 """FLOPs of a run from which `auto` tries WebGL first."""

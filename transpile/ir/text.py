@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -209,9 +209,3 @@ def _read_where(text: str) -> Where:
         return NOWHERE
     return replace(NOWHERE, file=match["file"] or "", line=int(match["line"] or 0),
                    scope=match["scope"] or "", part_of=match["part"] or "")
-
-
-def node_lines(graph: Graph) -> Iterator[tuple[Node, str]]:
-    """Each node with its line of text."""
-    tokens = node_tokens(graph)
-    return ((node, _node_line(node, tokens)) for node in graph.nodes)

@@ -18,7 +18,7 @@ from transpile.lower import half, polynomials, polynomials_more
 from transpile.lower.expr import Call, Const, Expr, call
 from transpile.lower.scalar_wasm import WASM
 
-ATOM, UNARY, POWER, PRODUCT, SUM, SHIFT, COMPARE, EQUAL = 20, 15, 14, 13, 12, 11, 10, 9
+ATOM, UNARY, PRODUCT, SUM, SHIFT, COMPARE, EQUAL = 20, 15, 13, 12, 11, 10, 9
 BIT_AND, BIT_XOR, BIT_OR, AND, OR, TERNARY = 8, 7, 6, 5, 4, 3
 
 

@@ -29,7 +29,7 @@ from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
 from transpile.passes.winograd import winograd
 from transpile.targets.base import Target
-from transpile.targets.text import Text, TextPrinter, sum_of
+from transpile.targets.text import Text, TextPrinter, product_of, sum_of
 
 VIEWS = {"float32": "f32", "int32": "i32", "uint8": "u8", "bool": "u8"}
 """The view of the heap for each dtype; a bool is a byte."""
@@ -184,12 +184,7 @@ class Printer(TextPrinter):
         factors: list[Text] = [self._atom(a) for a in monomial]
         if coef not in (1, -1):
             factors.append((str(abs(coef)), ATOM))
-        sign = "-" if coef < 0 else ""
-        if len(factors) == 1:
-            text, precedence = factors[0]
-            return (sign + (f"({text})" if sign and precedence < UNARY else text),
-                    UNARY if sign else precedence)
-        return sign + " * ".join(f"({t})" if p < UNARY else t for t, p in factors), PRODUCT
+        return product_of(factors, negative=coef < 0)
 
     def _atom(self, a: object) -> Text:
         if isinstance(a, FloorDiv):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from transpile.ir.dims import Dim
 from transpile.lower.expr import Expr
-from transpile.lower.scalar import SUM
+from transpile.lower.scalar import PRODUCT, SUM, UNARY
 from transpile.lower.stmt import For, If, Stmt
 
 Text = tuple[str, float]
@@ -77,6 +77,15 @@ class TextPrinter(ABC):
 
 def _bracketed(text: Text, needed: float) -> str:
     return f"({text[0]})" if text[1] < needed else text[0]
+
+
+def product_of(factors: Sequence[Text], *, negative: bool) -> Text:
+    """Factors multiplied, with a sign in front."""
+    sign = "-" if negative else ""
+    if len(factors) == 1:
+        text, precedence = factors[0]
+        return (sign + _bracketed(factors[0], UNARY), UNARY) if sign else (text, precedence)
+    return sign + " * ".join(_bracketed(f, UNARY) for f in factors), PRODUCT
 
 
 def sum_of(terms: Sequence[Text]) -> Text:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -161,10 +160,3 @@ def _checked(graph: Graph, arrays: Mapping[str, Any]) -> Inputs:
                          why=f"the inputs are {', '.join(known)}")
     bind_dims(graph, arrays)
     return {name: np.asarray(arrays[name]) for name in known}
-
-
-def first_inputs(graph: Graph, ranges: Ranges | None = None, samples: object = None) -> Inputs:
-    """The first given sample, or else the first random one."""
-    for sample in islice(given_inputs(graph, samples), 1):
-        return sample
-    return next(random_inputs(graph, ranges))

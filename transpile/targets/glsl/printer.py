@@ -35,7 +35,7 @@ from transpile.targets.glsl.functions import FUNCTIONS, NATIVE_VECTOR, definitio
 from transpile.targets.glsl.lanes import aligned, base, is_vector
 from transpile.targets.glsl.scalars import CONDITION, GLSL
 from transpile.targets.glsl.shader import ELEMENT, Shader
-from transpile.targets.text import Text, TextPrinter, sum_of
+from transpile.targets.text import Text, TextPrinter, product_of, sum_of
 
 TYPES = {"float32": "float", "int32": "int", "uint8": "int", "bool": "bool",
          "float32x4": "vec4", "int32x4": "ivec4", "uint8x4": "ivec4", "boolx4": "bvec4"}
@@ -301,12 +301,7 @@ class Printer(TextPrinter):
             scale = scale * atom(a)
         if scale != 1:
             factors.append((self.hole(scale), ATOM))
-        sign = "-" if coef < 0 else ""
-        if len(factors) == 1:
-            text, precedence = factors[0]
-            return (sign + (f"({text})" if sign and precedence < UNARY else text),
-                    UNARY if sign else precedence)
-        return sign + " * ".join(f"({t})" if p < UNARY else t for t, p in factors), PRODUCT
+        return product_of(factors, negative=coef < 0)
 
     def _atom(self, a: object) -> Text:
         if isinstance(a, (FloorDiv, Mod)):

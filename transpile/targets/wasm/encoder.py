@@ -22,9 +22,6 @@ from transpile.targets.wasm.opcodes import (
 Instruction = tuple[Any, ...]
 
 MAGIC = b"\0asm\1\0\0\0"
-PAGE = 65536
-"""Bytes; memory grows in such steps."""
-
 
 @dataclass(frozen=True)
 class Function:
