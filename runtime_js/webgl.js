@@ -330,6 +330,10 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
     check('results');
   }
 
+  function draw(draws) {
+    drawAll(gl, programs, store.textures, draws, store.callBetween);
+  }
+
   function dispose() {
     store.free();
     for (const { handle } of programs) gl.deleteProgram(handle);
@@ -338,5 +342,5 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
     if (context) context.loseContext();
   }
 
-  return { run, dispose };
+  return { run, dispose, gl, store, draw };
 }

@@ -26,13 +26,12 @@ async function open(file, target) {
 function timeSteps(model, names) {
   const times = [];
   names.length = 0;
-  let last = performance.now();
-  model.runSync(inputs, (label, kernel) => {
-    const now = performance.now();
-    times.push(now - last);
+  for (const { kernel, run } of model.steps(inputs)) {
+    const start = performance.now();
+    run();
+    times.push(performance.now() - start);
     names.push(kernel);
-    last = performance.now();
-  });
+  }
   return times;
 }
 

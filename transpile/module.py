@@ -92,6 +92,19 @@ class Module:
         source, kind = runnable(self.source, self.format)
         return shared_host(self.node).run(source, inputs, target, kind, files=self.files)
 
+    def steps(self, inputs: Mapping[str, object], target: str = "js"
+              ) -> list[tuple[str, np.ndarray]]:
+        """The label and output of every kernel call of a debug build, in order.
+
+        Raises:
+            JavaScriptError, DependencyError: see `run`.
+        """
+        if target in BROWSER_TARGETS:
+            from transpile.verify.browser import shared_browser
+            return shared_browser().debug(self.debug_source, inputs, target)
+        from transpile.verify.node import shared_host
+        return shared_host(self.node).debug(self.debug_source, inputs, target)
+
     def verify(self, samples: object = None, *, targets: Sequence[str] | None = None,
                rtol: float | None = None, atol: float | None = None,
                progress: Callable[[str, int, int], None] | None = None) -> VerificationReport:

@@ -32,7 +32,7 @@ from transpile.targets.wasm.threads import CONTROL, WORTH_WAKING, Team
 _OWN_WORDS = """
 inputs outputs createHeap weights compute load predict shared heap trace bytes buffer options target
 reuse onProgress wasm binary skipped memory step last prepare old given values result label kernel
-dtype view at shape steps data computeSteps shaders drawPlan textureWeights gpu queue
+dtype view at shape steps data callSteps namedDraws shaders drawPlan textureWeights gpu queue
 begin job work finish dims weightsFile script openGpu giveUp opening selfTest dispose
 f32 i32 u8
 """
@@ -93,6 +93,7 @@ class Context:
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
             "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
+            "steps": [self.step(*c) for c in enumerate(program.calls) if self.options.steps],
             "js": program.target == "js", "wasm": self.wasm.hex(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
             **self.compute(), **self.dispatch(), "webgl": self.webgl(),
@@ -117,46 +118,54 @@ class Context:
         return {"source": source.rstrip() + "\n",
                 "comment": [f"{formula:60}  {where}".strip()] if formula or where else []}
 
-    def call(self, call: Call) -> dict[str, Any]:
-        """A line of `compute`, and for a debug build what it wrote."""
+    def call(self, call: Call) -> dict[str, str]:
+        """A line of `compute`, and its parts."""
         kernel = next(k for k in self.program.kernels if k.name == call.kernel)
         offsets = [self.js(element_offset(self.buffers[a])) for a in call.args]
         dims = [str(call.sizes[d]) if d in call.sizes else self.dim_name(d) for d in kernel.dims]
         name = self.names.get(kernel.name, ("kernel", kernel.name))
         shared = sum(c.kernel == call.kernel for c in self.program.calls) > 1
         comment = comment_text(call.formula if shared and call.formula else call.label)
+        text = f"{name}({', '.join(['heap', *offsets, *dims])})"
         # The output; what is written after it is scratch memory.
-        written = [b for b, a in zip(call.args, kernel.args, strict=True) if a.written][:1]
-        return {"line": f"{name}({', '.join(['heap', *offsets, *dims])});",
-                "comment": "" if comment == name else comment,
-                "traces": [self.trace(call, b) for b in written] if self.options.debug else []}
+        written = next(b for b, a in zip(call.args, kernel.args, strict=True) if a.written)
+        return {"text": text, "line": f"{text};", "written": written, "name": name,
+                "comment": "" if comment == name else comment}
 
-    def trace(self, call: Call, name: str) -> str:
-        buffer = self.buffers[name]
-        return ", ".join([js_string(call.label), js_string(call.kernel), js_string(name),
-                          js_string(buffer.type.dtype), f"heap.{VIEWS[buffer.type.dtype]}",
-                          self.js(element_offset(buffer)), shape_list(buffer.type, self.dim_name)])
+    def step(self, number: int, call: Call) -> str:
+        """Fields of a step: what it is called and how it is run; in a debug build its output."""
+        parts = self.call(call)
+        kernel = call.kernel if self.options.debug else parts["name"]
+        fields = [f"label: {js_string(call.label)}", f"kernel: {js_string(kernel)}"]
+        if self.options.debug:
+            buffer = self.buffers[parts["written"]]
+            at, size = self.js(element_offset(buffer)), self.js(buffer.type.size)
+            view = f"heap.{VIEWS[buffer.type.dtype]}"
+            fields += [f"buffer: {js_string(buffer.name)}", f"dtype: '{buffer.type.dtype}'",
+                       f"shape: {shape_list(buffer.type, self.dim_name)}",
+                       f"read: () => {view}.subarray({at}).slice(0, {size})"]
+        in_wasm = f"wasm.exports.step{number}({', '.join(self.dims)})"
+        run = parts["text"] if not self.wasm else in_wasm if self.program.target != "js" else (
+            f"wasm ? {in_wasm} : {parts['text']}")
+        return ", ".join([*fields, f"run: () => {run}"])
 
     def compute(self) -> dict[str, str]:
-        trace = ["trace"] if self.options.debug else []
-        return {"wasm_params": ", ".join(["steps", "heap", *self.dims, "trace"]),
-                "dim_args": ", ".join(self.dims),
-                "compute_params": ", ".join(["heap", *self.dims, *trace]),
-                "compute_args": ", ".join(["heap", *self.dims, *trace])}
+        params = ", ".join(["heap", *self.dims])
+        wasm = ["wasm"] if self.wasm else []
+        return {"compute_params": params, "compute_args": params,
+                "step_params": ", ".join(["heap", *wasm, *self.dims])}
 
     def dispatch(self) -> dict[str, str]:
         """How a run and the preparation of weights are called: in JS, in wasm, or as it is found.
 
-        WebAssembly has all addresses in its own `run`; a debug build calls step by step.
+        WebAssembly has all addresses in its own `run`.
         """
         in_js = self.program.target == "js"
         args = ", ".join(self.dims)
         run = f"compute({self.compute()['compute_args']})"
         prepare = "prepare(heap)"
         if self.wasm:
-            fast = (f"computeSteps(wasm.exports, heap{', ' + args if args else ''}, trace)"
-                    if self.options.debug else self.run_of_threads() if self.threaded
-                    else f"wasm.exports.run({args})")
+            fast = self.run_of_threads() if self.threaded else f"wasm.exports.run({args})"
             run = f"if (wasm) {fast};\n    else {run}" if in_js else fast
             made = "wasm.exports.prepare()"
             prepare = f"if (wasm) {made};\n  else {prepare}" if in_js else made

@@ -37,7 +37,7 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     program = programs[0]
     gpu = next((p for p in programs if p.target == "webgl"), None)
     options = replace(options, threads=options.threads and not options.debug)
-    binaries = {p.target: assemble(p, steps=options.debug, threads=options.threads)
+    binaries = {p.target: assemble(p, steps=options.steps, threads=options.threads)
                 for p in programs if (assemble := TARGETS[p.target].assemble)}
     team = next((team_of(p) for p in programs if p.target == "wasm" and options.threads), None)
     data = b"" if is_literal(program) else weight_bytes(program)

@@ -45,7 +45,8 @@ class EmitOptions:
         content_hash: of the source graph and its weights, for the header.
         version: of transpile, for the header.
         golden: what `selfTest` compares; without it `selfTest` throws.
-        debug: `model.debug(inputs)` exposes every kernel's output.
+        debug: `model.debug(inputs)` exposes every kernel's output. Debug builds and pages have
+            `model.steps(inputs)` and `model.memory`, to time single kernels.
         minify: comments and white space out; the weights stay as they are.
         global_name: of an iife; default: the model's name.
         page: for html.
@@ -69,6 +70,11 @@ class EmitOptions:
     weights_file: bool = False
     threads: bool = False
     printers: Mapping[str, KernelPrinter] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> bool:
+        """Whether the calls of a run can be made one by one."""
+        return self.debug or self.format == "html"
 
 
 @dataclass(frozen=True)

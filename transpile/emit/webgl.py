@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from transpile.emit.layout import VIEWS, element_offset, js_dim
-from transpile.emit.names import comment_text
+from transpile.emit.layout import VIEWS, element_offset, js_dim, shape_list
+from transpile.emit.names import comment_text, js_string
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Program
@@ -48,7 +48,7 @@ class WebglSection:
                           for d in plan.draws],
                 "kernels": list(dict.fromkeys(self.kernel(d) for d in plan.draws
                                               if isinstance(d, CpuCall))),
-                "scratch": self.scratch(),
+                "scratch": self.scratch(), "steps": [self.step(d) for d in plan.draws],
                 "weights": [self.weight(p) for p in plan.weights],
                 "inputs": [self.tensor(p, p.name) for p in plan.inputs],
                 "results": [self.result(name, p) for name, p in plan.results]}
@@ -66,6 +66,13 @@ class WebglSection:
         text = (f"[{draw.program}, [{inputs}], {draw.output}, [{sizes}], {self.js(draw.width)}, "
                 f"{self.js(draw.height)}]")
         return {"text": text, "comment": comment_text(draw.formula)}
+
+    def step(self, draw: Draw | CpuCall) -> str:
+        """What a draw or call writes, for those who look at single steps."""
+        placed = draw.written if isinstance(draw, Draw) else draw.written[0]
+        return (f"[{js_string(draw.label)}, '{placed.type.dtype}', {placed.texture}, "
+                f"{self.js(placed.type.size)}, {placed.layout.width}, "
+                f"{shape_list(placed.type, self.name_of)}]")
 
     def kernel(self, call: CpuCall) -> str:
         """The JS function of a call."""

@@ -135,6 +135,13 @@ class BrowserHost:
         answer = self._call("run", source, target, encode_inputs(inputs, None))
         return decode_outputs(answer["outputs"])
 
+    def debug(self, source: str, inputs: Mapping[str, object], target: str = "webgl"
+              ) -> list[tuple[str, np.ndarray]]:
+        """The label and output of every draw or kernel call of a debug build, in order."""
+        answer = self._call("debug", source, target, encode_inputs(inputs, None))
+        return [(step["label"], decode_outputs({"": step["output"]})[""])
+                for step in answer["steps"]]
+
     def self_test(self, source: str, target: str = "js") -> Any:
         """What the module's own `selfTest()` says."""
         return self._call("selfTest", source, target, {})["result"]

@@ -45,6 +45,11 @@ globalThis.transpileRunner = {
     const model = await modelAt(path, target);
     return { outputs: map(await model.run(map(inputs, decode)), encode) };
   }),
+  debug: (path, target, inputs) => reported(async () => {
+    const model = await modelAt(path, target);
+    return { steps: model.debug(map(inputs, decode)).map((step) =>
+      ({ label: step.label, output: encode(step) })) };
+  }),
   selfTest: (path, target) => reported(async () => {
     const model = await modelAt(path, target);
     return { result: await model.selfTest() };

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transpile.ir.graph import Graph, Node
+from transpile.targets import TARGETS
 from transpile.verify.compare import Comparison, compare, node_lengths
 
 if TYPE_CHECKING:
     from transpile.module import Module
+    from transpile.program import Program
 
 
 @dataclass(frozen=True)
@@ -49,40 +51,50 @@ def first_difference(module: Module, inputs: Mapping[str, np.ndarray], target: s
     None if each kernel agrees: then the error lies in what the passes did to the graph, or only
     shows in the built file.
     """
-    from transpile.verify.node import JavaScriptError, shared_host
+    from transpile.verify.node import JavaScriptError
     program = next(p for p in module.programs if p.target == target)
-    if not program.calls:  # a GPU target has draws instead, which are not traced
-        return None
-    calls = {call.label: call for call in program.calls}
+    calls = _calls(program)
     try:
-        steps = shared_host(module.node).debug(module.debug_source, inputs, target)
+        steps = module.steps(inputs, target)
     except JavaScriptError:
         return None
-    references = _References(program.graph, inputs)
+    references = _References(program.graph, inputs, target)
     for label, got in steps:
         comparison = references.compare(label, got)
         if comparison is not None and not comparison.ok:
-            call = calls[label]
-            return KernelDifference(label, call.kernel, call.formula, call.where, comparison)
+            return replace(calls[label], comparison=comparison)
     return None
+
+
+def _calls(program: Program) -> dict[str, KernelDifference]:
+    """What is known of each kernel call or draw, by label; compared with nothing yet."""
+    if program.calls:
+        return {c.label: KernelDifference(c.label, c.kernel, c.formula, c.where, Comparison(True))
+                for c in program.calls}
+    from transpile.targets.glsl.programs import plan_webgl
+    return {d.label: KernelDifference(d.label, d.label, d.formula, d.where, Comparison(True))
+            for d in plan_webgl(program.graph).draws}
 
 
 class _References:
     """Every node's value in float64 and float32, by the node's name."""
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, graph: Graph, inputs: Mapping[str, Any], target: str) -> None:
         from transpile.ir.interpret import bind_dims, node_values
+        self.target = target
         self.nodes: dict[str, Node] = {node.name: node for node in graph.nodes}
         self.wide = node_values(graph, inputs, dtype="float64")
         self.single = node_values(graph, inputs)
         self.lengths = node_lengths(graph, bind_dims(graph, inputs))
 
     def compare(self, label: str, got: np.ndarray) -> Comparison | None:
-        from transpile.verify.check import derived_tolerance
+        from transpile.verify.check import derived_tolerance, gpu_tolerance
         node = self.nodes.get(label)
         # A value that lies inside a larger buffer is not handed out on its own.
         if node is None or got.size != self.wide[node].size:
             return None
         wide, single = self.wide[node], self.single[node]
-        return compare(got.reshape(wide.shape), wide,
-                       derived_tolerance(wide, single, self.lengths[node]), single)
+        allowed = derived_tolerance(wide, single, self.lengths[node])
+        if not TARGETS[self.target].cpu:
+            allowed = gpu_tolerance(allowed, wide)
+        return compare(got.reshape(wide.shape), wide, allowed, single)

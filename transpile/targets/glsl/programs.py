@@ -54,20 +54,24 @@ class Draw:
     Attributes:
         program: number of the shader.
         inputs: texture numbers, in the order of the shader's samplers.
-        output: a texture number; all its layers are written.
+        written: where the result lies; all layers of its texture are drawn to.
         uniforms: the values of `u`.
         width, height: of the viewport.
     """
 
     program: int
     inputs: tuple[int, ...]
-    output: int
+    written: Placed
     uniforms: tuple[Dim, ...]
     width: Dim
     height: Dim
     label: str
     formula: str = ""
     where: str = ""
+
+    @property
+    def output(self) -> int:
+        return self.written.texture
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def plan_webgl(graph: Graph) -> WebglPlan:
         else:
             number, sizes = next(programs)
             draws.append(Draw(number, tuple(textures.of[n].texture for n in one.reads),
-                              placed.texture, sizes, one.layout.width, one.layout.height,
+                              placed, sizes, one.layout.width, one.layout.height,
                               one.output.name, one.formula, where))
         for node in {*one.reads, one.output}:
             if last.get(node, step) == step and not node.is_constant and node.op != "input":

@@ -1,0 +1,20 @@
+// Single draws of a model, for debug builds and for pages that show what each takes.
+
+// The draws of a run, to be made one by one; `named` says what each of them writes.
+export function drawSteps({ gl, store, draw }, dims, heap, named) {
+  store.allocate(dims);
+  const { planned, textures } = store;
+  planned.inputs.forEach((tensor) => store.upload(heap, tensor));
+  return planned.draws.map((step, i) => {
+    const [label, dtype, texture, size, width, shape] = named[i];
+    function read() {
+      const values = readTensor(gl, textures[texture], size, width);
+      return dtype === 'uint8' || dtype === 'bool' ? Uint8Array.from(values) : values.slice();
+    }
+    return { label, kernel: label, buffer: label, dtype, shape, run: () => draw([step]), read };
+  });
+}
+
+export function textureBytes({ planned }) {
+  return planned.textures.reduce((sum, [, w, h, layers]) => sum + 16 * w * h * layers, 0);
+}
