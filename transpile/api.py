@@ -48,6 +48,7 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
             targets: Sequence[str] | None = None, weights: str = "float32",
             name: str | None = None, *, format: str = "esm", minify: bool = False,
             weights_file: bool = False, threads: bool = False,
+            state: Mapping[str, str] | None = None,
             labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
             node: str | None = None, progress: Progress | None = None) -> Module:
     """Compile `model` in memory, without running it.
@@ -62,6 +63,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         weights_file: put the weights into a file beside the module, which reads it at `load`.
         threads: `load({threads: n})` may share the work of a run among workers on wasm: under Node,
             and in pages that are crossOriginIsolated. Results do not depend on it.
+        state: outputs by the input that they are bound to: what a run gives for the output, the
+            next run finds in the input. It starts at zero, and stays in the module's memory.
         name: default: the model's Python name.
         format: "esm", "cjs", "iife" or "html".
         minify: comments and white space out.
@@ -77,7 +80,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         model = adopt(model)
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
-                    minify=minify, labels=labels, weights_file=weights_file, threads=threads)
+                    minify=minify, labels=labels, weights_file=weights_file, threads=threads,
+                    state=state)
     return replace(make_module(asked, stages), node=node)
 
 
@@ -89,6 +93,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
           depfile: str | os.PathLike[str] | None = None, node: str | None = None,
           progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
           weights_file: bool = False, threads: bool = False,
+          state: Mapping[str, str] | None = None,
           depends: Iterable[str | os.PathLike[str]] = (), verify_browser: bool = False
           ) -> Module | None:
     """Compile `model`, verify the module against it, and write it to `out`.
@@ -104,8 +109,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         depfile: where to write a Makefile rule with the files that `out` depends on.
         cache: leave `out` alone if its header carries the same content hash.
         depends: further files for the depfile.
-        inputs, targets, weights, weights_file, threads, minify, labels, node, progress, name: see
-            `compile`.
+        inputs, targets, weights, weights_file, threads, state, minify, labels, node, progress,
+            name: see `compile`.
 
     Returns:
         the module with its report, or None if `cache` found `out` up to date.
@@ -123,7 +128,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name,
                     format=format or _format_of(path), minify=minify, labels=labels,
-                    weights_file=weights_file, threads=threads)
+                    weights_file=weights_file, threads=threads, state=state)
     if depfile is not None:
         write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):

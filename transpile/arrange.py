@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from transpile.ir.dims import Dim
@@ -50,32 +50,32 @@ class Arrangement:
     memory: Dim
 
 
-def arrange(graph: Graph, steps: Sequence[Step], storage: Storage, *, reuse: bool
-            ) -> Arrangement:
+def arrange(graph: Graph, steps: Sequence[Step], storage: Storage, *, reuse: bool,
+            lasting: Container[str] = ()) -> Arrangement:
     """Plan all memory.
 
     From offset 0 on lies what is made of weights, then the weights, last those that only the
     making reads. With `reuse` the arena of a run begins before these and overwrites them, and what
-    is made on the way lies behind them.
+    is made on the way lies behind them. Nothing overwrites the inputs named in `lasting`.
     """
     prepared = [s for s in steps if s.at_load]
     run = [s for s in steps if not s.at_load]
-    lasting = {n for s in run for n in s.reads} | {storage.root(n) for _, n in graph.outputs}
+    read_later = {n for s in run for n in s.reads} | {storage.root(n) for _, n in graph.outputs}
     read = dict.fromkeys([*(n for s in steps for n in s.reads),
                           *(storage.root(n) for _, n in graph.outputs)])
-    passing = [n for n in read if n.is_constant and reuse and n not in lasting]
+    passing = [n for n in read if n.is_constant and reuse and n not in read_later]
     kept = [n for n in read if n.is_constant and n not in passing]
-    made = [s.output for s in prepared if s.output in lasting or not reuse]
+    made = [s.output for s in prepared if s.output in read_later or not reuse]
     results, start = _in_a_row(made, "prepared", 0)
     weights, arena = _in_a_row(kept, "weight", start)
     passed, end = _in_a_row(passing, "weight", arena)
-    living = _lifetimes(graph, run, storage) + _scratches(enumerate(run))
+    living = _lifetimes(graph, run, storage, lasting) + _scratches(enumerate(run))
     at_load = _scratches((p if reuse else -2, s) for p, s in enumerate(prepared))
     if reuse:
         made_on_the_way, loaded = _placed(at_load + _between(prepared, made), end)
     else:
         living, made_on_the_way, loaded = living + at_load, [], end
-    temporaries, memory = _placed(living, arena)
+    temporaries, memory = _placed(living, arena, lasting)
     if isinstance(memory, int) and isinstance(loaded, int):
         memory = max(memory, loaded)
     assert isinstance(loaded, int), "what depends on weights alone has a fixed size"
@@ -98,17 +98,20 @@ def _in_a_row(nodes: Sequence[Node], kind: BufferKind, start: int) -> tuple[list
     return buffers, position
 
 
-def _placed(living: Sequence[Living], start: int) -> tuple[list[Buffer], Dim]:
-    offsets, end = plan([lifetime for lifetime, _, _ in living], start)
+def _placed(living: Sequence[Living], start: int, lasting: Container[str] = ()
+            ) -> tuple[list[Buffer], Dim]:
+    offsets, end = plan([lifetime for lifetime, _, _ in living], start, lasting)
     return [Buffer(lf.name, type_, kind, offsets[lf.name]) for lf, type_, kind in living], end
 
 
-def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage) -> list[Living]:
+def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage, lasting: Container[str]
+               ) -> list[Living]:
     last: dict[Node, int] = {}
     for position, step in enumerate(run):
         last.update(dict.fromkeys(step.reads, position))
     outputs = {storage.root(n) for _, n in graph.outputs}
     last.update(dict.fromkeys(outputs, len(run)))
+    last.update({n: len(run) for n in graph.inputs if n.name in lasting})
     result: list[Living] = [
         (Lifetime(n.name, nbytes(n.type), -1, last.get(n, -1)), n.type, "input")
         for n in graph.inputs]

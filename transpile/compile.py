@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,8 +45,8 @@ def lower_all(graph: Graph, targets: Sequence[str], observer: Observer | None = 
 
 
 def lower_compressed(stored: Compressed, targets: Sequence[str],
-                     observer: Observer | None = None, *, reuse: bool = False
-                     ) -> tuple[Program, ...]:
+                     observer: Observer | None = None, *, reuse: bool = False,
+                     lasting: Container[str] = ()) -> tuple[Program, ...]:
     """Lower an optimised graph for several targets, given from slow to fast.
 
     All CPU targets share what the fastest of them wants: its passes, the layout of weights, and so
@@ -56,23 +56,24 @@ def lower_compressed(stored: Compressed, targets: Sequence[str],
     Args:
         reuse: a run may overwrite what only the preparation of weights reads, unless a GPU takes
             weights from this memory.
+        lasting: inputs whose memory nothing else uses.
     """
     wanted = [TARGETS[t] for t in targets]
     fastest = next((t for t in reversed(wanted) if t.cpu), None)
     shared = not all(t.cpu for t in wanted)
     return tuple(lower_optimised(stored.graph if t.cpu else stored.rounded, t,
                                  fastest if fastest and t.cpu else t, observer, shared=shared,
-                                 reuse=reuse and not shared)
+                                 reuse=reuse and not shared, lasting=lasting)
                  for t in wanted)
 
 
 def lower_optimised(graph: Graph, target: Target, lead: Target,
                     observer: Observer | None = None, *, reuse: bool = False,
-                    shared: bool = False) -> Program:
+                    shared: bool = False, lasting: Container[str] = ()) -> Program:
     """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan.
 
     Args:
-        reuse: see `lower_compressed`.
+        reuse, lasting: see `lower_compressed`.
         shared: others read weights from this memory, so all of them are expanded there.
     """
     graph, _ = run_pipeline(graph, observer if target is lead else None, passes=lead.passes)
@@ -82,7 +83,7 @@ def lower_optimised(graph: Graph, target: Target, lead: Target,
     builder = _Builder(target, Storage(panels_of(groups, graph, lead), place(groups, graph)))
     for group in groups:
         builder.add(group)
-    return _assemble(graph, target, builder, reuse=reuse)
+    return _assemble(graph, target, builder, reuse=reuse, lasting=lasting)
 
 
 def with_unique_names(graph: Graph) -> Graph:
@@ -300,9 +301,10 @@ def _count(body: Sequence[Stmt]) -> Dim:
     return total
 
 
-def _assemble(graph: Graph, target: Target, builder: _Builder, *, reuse: bool) -> Program:
+def _assemble(graph: Graph, target: Target, builder: _Builder, *, reuse: bool,
+              lasting: Container[str]) -> Program:
     storage, steps = builder.storage, builder.steps
-    found = arrange(graph, steps, storage, reuse=reuse)
+    found = arrange(graph, steps, storage, reuse=reuse, lasting=lasting)
     return Program(
         graph.name, graph.origin, target.name,
         tuple(Port(n.name, n.type, n.name) for n in graph.inputs),

@@ -76,6 +76,7 @@ class Program:
         load_bytes: memory that `prepare` needs.
         panels: how many columns lie together, by buffer, where a matrix is not row-major.
         memory: bytes of all buffers together.
+        state: the output whose value the next run finds in an input, by input.
         graph: what was lowered, every node named; a call's label is its node's name.
     """
 
@@ -97,6 +98,7 @@ class Program:
     passing_bytes: int = 0
     load_bytes: int = 0
     panels: Mapping[str, int] = field(default_factory=dict)
+    state: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def persistent_bytes(self) -> int:

@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +78,7 @@ class Request:
     weights: Storage = "float32"
     weights_file: bool = False
     threads: bool = False
+    state: Mapping[str, str] = field(default_factory=dict)
 
 
 TINY = 2000
@@ -91,13 +93,15 @@ def is_tiny(program: Program) -> bool:
 def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
             weights: str = "float32", weights_file: bool = False, name: str | None = None,
             format: str = "esm", minify: bool = False, labels: Labels | None = None,
-            threads: bool = False) -> Request:
+            threads: bool = False, state: Mapping[str, str] | None = None) -> Request:
     """Check the options, and hash them with the graph.
 
     Raises:
+        ShapeError: labels or state that do not fit the graph.
         UnsupportedError: a target, format or weight dtype that does not exist.
     """
     from transpile.passes.compress import STORAGES
+    from transpile.state import check_state
     from transpile.targets import TARGETS
     wanted = tuple(targets or (n for n, t in TARGETS.items() if t.cpu))
     if not any(n in TARGETS and TARGETS[n].cpu for n in wanted):
@@ -106,13 +110,15 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     _known("weight dtype", (weights,), STORAGES)
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
     graph = replace(graph, name=name) if name else graph
+    bound = check_state(graph, state or {})
     by_output = _labels(graph, labels or getattr(model, "labels", None))
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
                "weights_file": weights_file, **({"threads": True} if threads else {}),
+               **({"state": bound} if bound else {}),
                "labels": {k: list(v) for k, v in by_output.items()}}
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
                    original_outputs(graph, model), hash_graph(graph, options), bool(targets),
-                   weights, weights_file, threads)  # type: ignore[arg-type]
+                   weights, weights_file, threads, bound)  # type: ignore[arg-type]
 
 
 def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -185,10 +191,12 @@ def make_module(asked: Request, stages: Stages) -> Module:
 
     with stages("lower"):
         stored = compress(run_pipeline(asked.graph, observe)[0], asked.weights)
-        programs = lower_compressed(stored, asked.targets, observe, reuse=True)
+        lower = partial(lower_compressed, stored, reuse=not asked.state, lasting=asked.state)
+        programs = lower(asked.targets, observe)
         if not asked.targets_given and is_tiny(programs[0]):
             asked = replace(asked, targets=asked.targets[:1])
-            programs = lower_compressed(stored, asked.targets, reuse=True)
+            programs = lower(asked.targets)
+        programs = tuple(replace(p, state=asked.state) for p in programs)
     with stages("golden values"):
         golden = golden_values(asked, programs[0], stored)
     options = emit_options(asked, golden)

@@ -12,6 +12,7 @@ from transpile.cli.options import (
     input_option,
     node_option,
     sample_option,
+    state,
     targets,
     tolerance_options,
     weights,
@@ -34,6 +35,9 @@ from transpile.cli.progress import ConsoleProgress
               "load() reads; for large models, and for caching.")
 @click.option("--threads", is_flag=True, help="load({threads: n}) may share the work of a "
               "run among n threads, where memory can be shared.")
+@click.option("--state", "state", multiple=True, callback=state, metavar="INPUT=OUTPUT",
+              help="What a run gives for OUTPUT is INPUT of the next one: it starts at zero and "
+              "stays inside the module. May be repeated.")
 @click.option("--name", help="The model's name in the module; default: its Python name.")
 @click.option("--verify/--no-verify", default=True, show_default=True,
               help="Run the module against Python before anything is left at OUT.")

@@ -86,6 +86,19 @@ def _fixed_value(text: str) -> tuple[str, Any] | None:
     return (name.strip(), found) if all(isinstance(v, (int, float)) for v in numbers) else None
 
 
+def state(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """`h=hn`, repeated: outputs by the input that they are bound to."""
+    result: dict[str, str] = {}
+    for value in values:
+        name, equals, output = (part.strip() for part in value.partition("="))
+        if not (name and equals and output):
+            raise click.BadParameter(f"{value!r} is not INPUT=OUTPUT; write it as h=hn", ctx, param)
+        if name in result:
+            raise click.BadParameter(f"the input {name} is bound twice", ctx, param)
+        result[name] = output
+    return result
+
+
 def targets(ctx: click.Context, param: click.Parameter, value: str | None
             ) -> tuple[str, ...] | None:
     """`js,wasm` as a tuple of targets that exist."""

@@ -23,6 +23,7 @@ from transpile.emit.names import WINDOW, Namespace, comment_text, js_key, js_mem
 from transpile.emit.options import EmitOptions, KernelPrinter
 from transpile.emit.page import page_names
 from transpile.emit.runtime import declarations, inline, words
+from transpile.emit.state import STATE_NAMES, state_section
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Call, Port, Program
@@ -69,7 +70,8 @@ class Context:
         self.program, self.options, self.printer = program, options, printer
         self.wasm = binaries.get("wasm", b"")
         self.threaded = threaded
-        own = [*OWN_NAMES, *THREAD_NAMES] if options.threads else OWN_NAMES
+        own = [*OWN_NAMES, *(THREAD_NAMES if options.threads else ()),
+               *(STATE_NAMES if program.state else ())]
         self.names = Namespace([*own, *declarations()])
         self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
         self.buffers = {b.name: b for b in program.buffers}
@@ -88,7 +90,7 @@ class Context:
         program = self.program
         kernels = [self.kernel(k) for k in program.kernels if program.target == "js"]
         values = {
-            "inputs": [self.port(p) for p in program.inputs],
+            "inputs": [{**self.port(p), "index": i} for i, p in enumerate(program.inputs)],
             "outputs": [self.port(p) for p in program.outputs],
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
@@ -98,15 +100,19 @@ class Context:
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
             **self.compute(), **self.dispatch(), "webgl": self.webgl(),
             "asked_threads": self.options.threads, "team": self.team(),
+            "state": state_section(program, self.dim_name),
         }
         values["runtime"] = self.runtime(values)
         return values
 
     def port(self, port: Port) -> dict[str, str]:
         """An input or output: its metadata, and where it lies."""
+        bound = {**self.program.state, **{o: i for i, o in self.program.state.items()}}
+        state = f", state: {js_string(bound[port.name])}" if port.name in bound else ""
         return {"key": js_string(port.name), "prop": js_key(port.name),
                 "member": js_member(port.name), "dtype": port.type.dtype,
                 "view": VIEWS[port.type.dtype], "meta": shape_metadata(port.type),
+                "state": state,
                 "at": self.js(element_offset(self.buffers[port.buffer])),
                 "size": self.js(port.type.size), "shape": shape_list(port.type, self.dim_name)}
 
@@ -218,7 +224,8 @@ class Context:
     def memory(self) -> dict[str, Any]:
         """Sizes, views, and the table of buffers."""
         program = self.program
-        views = views_needed(program, base64=bool(program.weights) and not is_literal(program))
+        base64 = bool(program.weights) and not is_literal(program)
+        views = views_needed(program, base64=base64 or bool(program.state))
         return {"memory": self.js(program.memory), "memory_text": comment_text(str(program.memory)),
                 "memory_rows": [comment_text(r) for r in memory_table(program)],
                 "heap_views": ", ".join(f"{v}: new {ARRAYS[v]}(buffer)" for v in views),
@@ -243,8 +250,10 @@ class Context:
 
     def binding(self) -> dict[str, Any]:
         """How dimensions follow from the shapes of the inputs."""
-        shapes = [f"values[{i}].shape" for i in range(len(self.program.inputs))]
-        found = binders(self.program.dims, self.program.inputs, shapes, self.dim_name)
+        given = [(p, f"values[{i}].shape") for i, p in enumerate(self.program.inputs)
+                 if p.name not in self.program.state]
+        found = binders(self.program.dims, [p for p, _ in given], [s for _, s in given],
+                        self.dim_name)
         return {"binders": list(zip(self.dims, found, strict=True))}
 
     def golden(self) -> dict[str, Any] | None:

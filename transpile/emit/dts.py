@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions
@@ -29,21 +29,22 @@ def _lengths(type_: TensorType) -> str:
     return "[" + ", ".join(str(d) if isinstance(d, int) else "number" for d in type_.shape) + "]"
 
 
-def _input(port: Port) -> str:
+def _input(port: Port, optional: bool) -> str:
     array, scalar = ARRAYS[port.type.dtype], SCALARS[port.type.dtype]
     arrays = f"{array} | Float64Array" if port.type.dtype == "float32" else array
     return (f"  /** {comment_text(str(port.type))} */\n"
-            f"  {_string(port.name)}: Value<{arrays}, {scalar}>;\n")
+            f"  {_string(port.name)}{'?' * optional}: Value<{arrays}, {scalar}>;\n")
 
 
-def _output(port: Port) -> str:
-    return (f"  {_string(port.name)}: {{ data: {ARRAYS[port.type.dtype]}; "
+def _output(port: Port, optional: bool) -> str:
+    return (f"  {_string(port.name)}{'?' * optional}: {{ data: {ARRAYS[port.type.dtype]}; "
             f"shape: {_lengths(port.type)}; dtype: \"{port.type.dtype}\" }};\n")
 
 
-def _metadata(port: Port) -> str:
+def _metadata(port: Port, bound: Mapping[str, str]) -> str:
+    state = f"; state: {_string(bound[port.name])}" if port.name in bound else ""
     return (f"{{ name: {_string(port.name)}; dtype: \"{port.type.dtype}\"; "
-            f"shape: {_shape(port.type)} }}")
+            f"shape: {_shape(port.type)}{state} }}")
 
 
 def declarations(program: Program, options: EmitOptions, global_name: str,
@@ -51,12 +52,15 @@ def declarations(program: Program, options: EmitOptions, global_name: str,
     """The `.d.ts` of a module; of an iife or page: of its global."""
     from transpile.emit.module import render
     bare = "Inputs"
-    if len(program.inputs) == 1:
-        bare += f" | Inputs[{_string(program.inputs[0].name)}]"
-    return render("module.d.ts.j2", inputs="".join(map(_input, program.inputs)),
-                  outputs="".join(map(_output, program.outputs)), given=bare,
-                  input_list=", ".join(map(_metadata, program.inputs)),
-                  output_list=", ".join(map(_metadata, program.outputs)),
+    state, results = program.state, {o: i for i, o in program.state.items()}
+    needed = [p for p in program.inputs if p.name not in state]
+    if len(needed) == 1:
+        bare += f" | Inputs[{_string(needed[0].name)}]"
+    return render("module.d.ts.j2", given=bare, state=bool(state), optional="" if needed else "?",
+                  inputs="".join(_input(p, p.name in state) for p in program.inputs),
+                  outputs="".join(_output(p, p.name in results) for p in program.outputs),
+                  input_list=", ".join(_metadata(p, state) for p in program.inputs),
+                  output_list=", ".join(_metadata(p, results) for p in program.outputs),
                   target=" | ".join(f"'{t}'" for t in targets),
                   webgl="webgl" in targets, debug=options.debug, weights_file=options.weights_file,
                   threads=options.threads,

@@ -85,7 +85,9 @@ def header(program: Program, targets: Sequence[str], options: EmitOptions,
     weights = " ".join([options.weights, *files])
     rows = [("", f"{program.name}: made {made}"),
             ("source", options.source or program.origin), ("inputs", ports(program.inputs)),
-            ("outputs", ports(program.outputs)), ("targets", ", ".join(targets)),
+            ("outputs", ports(program.outputs)),
+            ("state", ", ".join(f"{i} = {o}" for i, o in program.state.items())),
+            ("targets", ", ".join(targets)),
             ("weights", weights if weights != "float32" else ""), ("licence", options.licence),
             ("content", options.content_hash)]
     return "".join(f"// {comment_text(f'{label:9}{text}' if label else text)}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +38,7 @@ def page(program: Program, options: EmitOptions, global_name: str, code: str) ->
     if re.search(r"</script|<!--", code, re.IGNORECASE):
         raise InternalError("the code of the page contains markup")
     which = options.page
+    program = without_state(program)
     config = {"inputs": [_input(p, which) for p in program.inputs],
               "outputs": [{"name": p.name, "labels": list(which.labels.get(p.name, ()))}
                           for p in program.outputs]}
@@ -49,6 +51,13 @@ def page(program: Program, options: EmitOptions, global_name: str, code: str) ->
                   script=script.replace("export ", ""),
                   footer="Runs on this device: nothing is sent anywhere.")
     return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def without_state(program: Program) -> Program:
+    """The program without the inputs and outputs that stay inside the module."""
+    hidden = {*program.state, *program.state.values()}
+    return replace(program, inputs=tuple(p for p in program.inputs if p.name not in hidden),
+                   outputs=tuple(p for p in program.outputs if p.name not in hidden))
 
 
 def _page_file(name: str) -> str:

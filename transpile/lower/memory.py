@@ -7,7 +7,7 @@ are multiples of that product, so that a plan made once holds for every size.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from transpile.ir.dims import Dim, Poly
@@ -30,8 +30,11 @@ def align(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def plan(lifetimes: Sequence[Lifetime], start: int) -> tuple[dict[str, Dim], Dim]:
+def plan(lifetimes: Sequence[Lifetime], start: int, lasting: Container[str] = ()
+         ) -> tuple[dict[str, Dim], Dim]:
     """Offsets by name, from `start` bytes on, and the end of memory.
+
+    Arenas with a `lasting` buffer come first: no other size than its own moves it.
 
     Buffers that live at the same time never overlap. Placed largest first, each at the lowest
     gap that holds it (greedy by size; Pisarchyk and Lee, arXiv 2001.03288).
@@ -42,7 +45,8 @@ def plan(lifetimes: Sequence[Lifetime], start: int) -> tuple[dict[str, Dim], Dim
         arenas.setdefault(unit, []).append((lifetime, align(count)))
     offsets: dict[str, Dim] = {}
     base: Dim = start
-    for unit in sorted(arenas, key=lambda u: (u != 1, str(u))):
+    fixed = {unit for unit, found in arenas.items() if any(b.name in lasting for b, _ in found)}
+    for unit in sorted(arenas, key=lambda u: (u != 1, u not in fixed, str(u))):
         placed, end = _place(arenas[unit])
         offsets.update({name: base + unit * offset for name, offset in placed.items()})
         base = base + unit * end

@@ -23,7 +23,7 @@ const models = {};
 
 async function modelAt(path, target) {
   const key = path + '|' + target;
-  if (!models[key]) models[key] = await (await import(path)).load({ target });
+  if (!models[key]) models[key] = await (await import(path)).load({ target, returnState: true });
   const model = models[key];
   if (target !== 'auto' && model.target !== target) {
     throw new Error('target ' + target + ' is not available here: ' +
@@ -43,6 +43,7 @@ async function reported(work) {
 globalThis.transpileRunner = {
   run: (path, target, inputs) => reported(async () => {
     const model = await modelAt(path, target);
+    if (model.reset) model.reset();
     return { outputs: map(await model.run(map(inputs, decode)), encode) };
   }),
   debug: (path, target, inputs) => reported(async () => {

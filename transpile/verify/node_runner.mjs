@@ -70,7 +70,7 @@ async function modelAt(request) {
     const module = await moduleAt(request.path, request.format);
     const started = performance.now();
     const weights = request.weights && fs.readFileSync(request.weights);
-    models.set(key, await module.load({ target: request.target, weights }));
+    models.set(key, await module.load({ target: request.target, weights, returnState: true }));
     models.get(key).loadTime = performance.now() - started;
   }
   const model = models.get(key);
@@ -129,6 +129,7 @@ const handlers = {
   },
   async run(request) {
     const model = await modelAt(request);
+    if (model.reset) model.reset();
     return { outputs: map(await model.run(map(request.inputs, decode)), encode) };
   },
   async debug(request) {
