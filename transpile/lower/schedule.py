@@ -14,6 +14,8 @@ from transpile.lower.walk import parts
 UNROLLED_BODY = 36
 """Multiply-adds in one innermost body at most; beyond that code grows without a gain."""
 
+WINDOW = 9
+"""Taps of a window that need no neighbour's beside them."""
 
 SMALL = 2**14
 """Multiply-adds per call (named sizes at 1) below which a tile is not worth its bytes."""
@@ -37,6 +39,8 @@ def register_tile(nest: Nest, sides: Sequence[tuple[int, int]], single: int) -> 
     if not nest.combine or nest.combine.startswith("arg"):
         return Tile()
     loads = [p for p in parts(nest.body) if isinstance(p, Load)]
+    if not any(_reuse_axes(nest, loads)) and (taps := _unrolled(nest, WINDOW)):
+        return Tile((), taps)  # one point of a pooling window keeps the processor busy
     factors = _factors(nest, loads, sides, single)
     if len(factors) > 1:  # every load serves several points as it is
         return Tile(factors)
