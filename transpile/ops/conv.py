@@ -93,10 +93,8 @@ def conv(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *,
     view = windows(np.pad(x, ((0, 0), (0, 0), *pairs)), kernel, stride, dilation)
     if inputs == 1 and outputs == groups:
         y = _depthwise(view, weight)
-    elif groups == 1 and inputs >= MANY_CHANNELS:
-        y = _by_taps(view, weight)
     else:
-        y = _grouped(view, weight, groups)
+        y = _by_columns(view, weight, groups)
     return y if bias is None else y + bias.reshape((-1,) + (1,) * rank)
 
 
@@ -108,31 +106,29 @@ def _depthwise(view: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return total
 
 
-MANY_CHANNELS = 8
-"""From so many input channels on, a product for each tap beats windows laid out as columns."""
+BLOCK = 1 << 22
+"""How many elements of windows are laid out at a time: large products, little memory."""
 
 
-def _by_taps(view: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """One matrix product over the channels for each position in the kernel, added up."""
+def _by_columns(view: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """One matrix product for each image, group and block of rows, the windows as columns."""
     rank = weight.ndim - 2
     batch, channels, *size = view.shape[:rank + 2]
-    total = np.zeros((batch, weight.shape[0], int(np.prod(size))), np.result_type(view, weight))
-    for tap in np.ndindex(*weight.shape[2:]):
-        total += weight[last_axes(tap)] @ view[last_axes(tap)].reshape(batch, channels, -1)
-    return total.reshape(batch, weight.shape[0], *size)
-
-
-def _grouped(view: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
-    """One matrix product for each group, over the windows laid out as columns."""
-    rank = weight.ndim - 2
-    batch, _, *shape = view.shape
-    size = shape[:rank]
-    columns = np.moveaxis(view, 1, rank + 1).reshape(
-        batch, int(np.prod(size)), groups, -1)      # N, positions, g, C/g * K
+    y = np.empty((batch, weight.shape[0], *size), np.result_type(view, weight))
+    if not y.size:
+        return y
     taps = weight.reshape(groups, weight.shape[0] // groups, -1)
-    y = np.einsum("npgk,gok->ngop", columns, taps, optimize=True) if groups > 1 else (
-        taps[0] @ columns[:, :, 0].transpose(0, 2, 1))[:, None]
-    return np.asarray(y.reshape(batch, weight.shape[0], *size))
+    parts = view.reshape(batch, groups, channels // groups, *view.shape[2:])
+    sums = y.reshape(batch, groups, -1, *size)
+    rows = max(BLOCK // max(taps.shape[2] * int(np.prod(size[1:])), 1), 1)
+    # [C/g, *S, *K] -> [C/g, *K, *S]
+    order = (0, *range(rank + 1, 2 * rank + 1), *range(1, rank + 1))
+    for at in np.ndindex(batch, groups):
+        for first in range(0, size[0], rows):
+            block = parts[at][:, first:first + rows].transpose(order).reshape(taps.shape[2], -1)
+            part = sums[at][:, first:first + rows]
+            part[...] = (taps[at[1]] @ block).reshape(part.shape)
+    return y
 
 
 def conv_transpose(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *,
@@ -146,12 +142,13 @@ def conv_transpose(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = 
     full = [(n - 1) * s + d * (k - 1) + 1 + e for n, s, d, k, e in
             zip(x.shape[2:], stride, dilation, kernel, extra, strict=True)]
     y = np.zeros((x.shape[0], groups, outputs, *full), np.result_type(x, weight))
-    parts = x.reshape(x.shape[0], groups, inputs // groups, *x.shape[2:])
-    taps = weight.reshape(groups, inputs // groups, outputs, *kernel)
+    parts = x.reshape(x.shape[0], groups, inputs // groups, int(np.prod(x.shape[2:])))
+    taps = weight.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
     for tap in np.ndindex(*kernel):
         at = (slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in
               zip(tap, dilation, x.shape[2:], stride, strict=True))
-        y[last_axes(at)] += np.einsum("ngi...,gio->ngo...", parts, taps[last_axes(tap)])
+        part = y[last_axes(at)]
+        part += (taps[last_axes(tap)] @ parts).reshape(part.shape)
     y = y.reshape(x.shape[0], groups * outputs, *full)
     y = y[last_axes(slice(p, n - p) for p, n in zip(padding, full, strict=True))]
     return np.asarray(y if bias is None else y + bias.reshape((-1,) + (1,) * rank))
