@@ -330,10 +330,6 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
     check('results');
   }
 
-  function draw(draws) {
-    drawAll(gl, programs, store.textures, draws, store.callBetween);
-  }
-
   function dispose() {
     store.free();
     for (const { handle } of programs) gl.deleteProgram(handle);
@@ -342,5 +338,5 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
     if (context) context.loseContext();
   }
 
-  return { run, dispose, gl, store, draw };
+  return { run, dispose, gl, store, programs: () => programs };
 }

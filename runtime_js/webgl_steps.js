@@ -1,7 +1,7 @@
 // Single draws of a model, for debug builds and for pages that show what each takes.
 
 // The draws of a run, to be made one by one; `named` says what each of them writes.
-export function drawSteps({ gl, store, draw }, dims, heap, named) {
+export function drawSteps({ gl, store, programs }, dims, heap, named) {
   store.allocate(dims);
   const { planned, textures } = store;
   planned.inputs.forEach((tensor) => store.upload(heap, tensor));
@@ -11,7 +11,9 @@ export function drawSteps({ gl, store, draw }, dims, heap, named) {
       const values = readTensor(gl, textures[texture], size, width);
       return dtype === 'uint8' || dtype === 'bool' ? Uint8Array.from(values) : values.slice();
     }
-    return { label, kernel: label, buffer: label, dtype, shape, run: () => draw([step]), read };
+    const onCpu = 'call' in step;
+    const run = () => drawAll(gl, programs(), textures, [step], store.callBetween);
+    return { label, kernel: label, buffer: label, dtype, shape, onCpu, run, read };
   });
 }
 

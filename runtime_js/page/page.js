@@ -225,13 +225,19 @@ export function showOutput(root, output, labels) {
   }
 }
 
-// Runs the model on what the controls hold, shows the results, and gives the time in ms.
-export async function predictOnce(model, config, controls) {
+// What the controls hold, by name.
+export function readControls(config, controls) {
   const given = Object.create(null);
   config.inputs.forEach((input, i) => {
     const data = controls[i].read();
     given[input.name] = { data, shape: shapeFor(input, data) };
   });
+  return given;
+}
+
+// Runs the model on what the controls hold, shows the results, and gives the time in ms.
+export async function predictOnce(model, config, controls) {
+  const given = readControls(config, controls);
   const started = performance.now();
   const results = await model.run(given);
   const time = performance.now() - started;
@@ -244,29 +250,36 @@ export async function predictOnce(model, config, controls) {
 export async function startPage(api, config) {
   const status = document.getElementById('status');
   const kinds = { numbers: numberBoxes, drawing, picture, list: numberList };
-  let model;
+  const page = { model: null, given: () => readControls(config, controls), use };
+  const speed = startSpeed(api, config, page);
   let waiting = false;
+  let last;
 
   async function run() {
     waiting = false;
     try {
-      const time = await predictOnce(model, config, controls);
-      status.textContent = `${time.toFixed(time < 10 ? 2 : 0)} ms on ${model.target}`;
-      status.className = '';
+      last = await predictOnce(page.model, config, controls);
+      const textContent = `${last.toFixed(last < 10 ? 2 : 0)} ms on ${page.model.target}`;
+      Object.assign(status, { textContent, className: '' });
     } catch (error) {
-      fail(error);
+      fail(error.message);
     }
     document.body.dataset.ready = 'true';
   }
 
-  function fail(error) {
-    status.textContent = error.message;
-    status.className = 'error';
+  function use(model) {
+    page.model = model;
+    speed.render();
+    return run();
+  }
+
+  function fail(message) {
+    Object.assign(status, { textContent: message, className: 'error' });
   }
 
   // Changes that come faster than frames are answered once.
   function changed() {
-    if (model && !waiting) {
+    if (page.model && !waiting) {
       waiting = true;
       requestAnimationFrame(run);
     }
@@ -277,11 +290,10 @@ export async function startPage(api, config) {
     document.getElementById(`input-${i}`).append(control.root);
     return control;
   });
-  document.getElementById('predict').addEventListener('click', () => model && run());
-  try {
-    model = await api.load();
-  } catch (error) {
-    return fail(error);
-  }
-  return run();
+  document.getElementById('predict').addEventListener('click', () => page.model && run());
+  const model = await speed.open('auto');
+  if (!model) return fail(speed.reason('auto'));
+  await use(model);
+  // What answers at once is measured unasked.
+  return last < 50 && speed.measureAll();
 }

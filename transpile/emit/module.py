@@ -58,7 +58,7 @@ def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: st
     from transpile.emit.page import page
     code = skeleton.replace(PLACEHOLDER, ",\n".join(f"'{c}'" for c in chunks))
     if options.format == "html":
-        code = page(program, options, context.global_name, code)
+        code = page(program, options, context.global_name, code, context.targets)
     if not code.isascii():
         raise InternalError("the emitted module is not pure ASCII")
     return EmittedModule(code, declarations(program, options, context.global_name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -28,8 +29,18 @@ MAX_DRAWING = 64
 """The largest side of an image that one draws by hand."""
 
 
-def page(program: Program, options: EmitOptions, global_name: str, code: str) -> str:
+TARGET_NAMES = {"js": "JavaScript", "wasm": "WebAssembly", "webgl": "WebGL2"}
+"""What the page calls each target."""
+
+SCRIPTS = ("measure.js", "speed.js", "page.js")
+
+
+def page(program: Program, options: EmitOptions, global_name: str, code: str,
+         targets: Sequence[str]) -> str:
     """A self-contained page that runs the iife `code`; works from `file://`.
+
+    Args:
+        targets: those that the module has.
 
     Raises:
         InternalError: the code would end its own script element.
@@ -39,16 +50,18 @@ def page(program: Program, options: EmitOptions, global_name: str, code: str) ->
         raise InternalError("the code of the page contains markup")
     which = options.page
     program = without_state(program)
-    config = {"inputs": [_input(p, which) for p in program.inputs],
+    built = [t for t in TARGET_NAMES if t in targets]
+    config = {"targets": built, "inputs": [_input(p, which) for p in program.inputs],
               "outputs": [{"name": p.name, "labels": list(which.labels.get(p.name, ()))}
                           for p in program.outputs]}
     title = html_text(which.title or program.name)
-    script = _page_file("page.js")
+    script = "\n".join(map(_page_file, SCRIPTS))
     text = render("page.html.j2", title=title, text=html_text(which.text), code=code,
                   inputs=[_heading(p) for p in program.inputs], config=_script_json(config),
                   outputs=[_heading(p) for p in program.outputs], global_name=global_name,
                   style=_page_file("page.css"),
                   script=script.replace("export ", ""),
+                  targets=[{"key": t, "name": TARGET_NAMES[t]} for t in built],
                   footer="Runs on this device: nothing is sent anywhere.")
     return text.encode("ascii", "xmlcharrefreplace").decode()
 
@@ -67,7 +80,8 @@ def _page_file(name: str) -> str:
 @lru_cache(maxsize=1)
 def page_names() -> tuple[str, ...]:
     """What the page's own script declares: the model's global must not be one of these."""
-    return tuple(re.findall(r"^export (?:async )?function (\w+)", _page_file("page.js"), re.M))
+    declared = r"^export (?:async function|function|const) (\w+)"
+    return tuple(n for s in SCRIPTS for n in re.findall(declared, _page_file(s), re.M))
 
 
 def _script_json(value: object) -> str:
