@@ -32,6 +32,12 @@ def wrap(value: int) -> int:
     return (value + 2**31) % 2**32 - 2**31
 
 
+def pair(low: int, high: int) -> int:
+    """Two integers of 16 bits in one."""
+    packed: int = struct.unpack("<i", struct.pack("<hh", low, high))[0]
+    return packed
+
+
 def integral(whole: Callable[..., int], real: Callable[..., float]) -> Callable[..., Number]:
     return lambda *a: wrap(whole(*a)) if all(isinstance(x, int) for x in a) else real(*a)
 
@@ -63,6 +69,10 @@ PYTHON: dict[str, Callable[..., Number]] = {
     "shift_left": lambda a, b: wrap(a << b), "shift_right": lambda a, b: a >> b,
     "to_float32": float, "to_int32": lambda a: wrap(int(a)), "to_uint8": lambda a: int(a) % 256,
     "to_bool": bool, "from_half": lambda a: struct.unpack("<e", struct.pack("<H", a))[0],
+    "dot_i16": lambda a, b: wrap(sum(x * y for x, y in zip(*(
+        struct.unpack("<hh", struct.pack("<i", n)) for n in (a, b)), strict=True))),
+    "even_bytes": lambda a: pair(*struct.unpack("<bbbb", struct.pack("<i", a))[::2]),
+    "odd_bytes": lambda a: pair(*struct.unpack("<bbbb", struct.pack("<i", a))[1::2]),
 }
 
 

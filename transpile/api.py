@@ -47,7 +47,8 @@ def _typed(inputs: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
             targets: Sequence[str] | None = None, weights: str = "float32",
             name: str | None = None, *, format: str = "esm", minify: bool = False,
-            weights_file: bool = False, threads: bool = False,
+            weights_file: bool = False, threads: bool = False, compute: str = "float32",
+            winograd: bool = True, relaxed_simd: bool = False,
             state: Mapping[str, str] | None = None,
             labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
             node: str | None = None, progress: Progress | None = None) -> Module:
@@ -63,6 +64,11 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         weights_file: put the weights into a file beside the module, which reads it at `load`.
         threads: `load({threads: n})` may share the work of a run among workers on wasm: under Node,
             and in pages that are crossOriginIsolated. Results do not depend on it.
+        compute: "float32", or "int8": products with constant weights in integers, the weights int8
+            and the rows int16; what that would change too much stays in float32. Not on webgl.
+        winograd: False for direct 3x3 convolutions, which are slower and as accurate.
+        relaxed_simd: add a second wasm binary with fused multiply-adds, used where the engine has
+            them; the last bits of results then depend on the processor.
         state: outputs by the input that they are bound to: what a run gives for the output, the
             next run finds in the input. It starts at zero, and stays in the module's memory.
         name: default: the model's Python name.
@@ -81,6 +87,7 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
                     minify=minify, labels=labels, weights_file=weights_file, threads=threads,
+                    compute=compute, winograd=winograd, relaxed_simd=relaxed_simd,
                     state=state)
     return replace(make_module(asked, stages), node=node)
 
@@ -92,7 +99,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
           labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
           depfile: str | os.PathLike[str] | None = None, node: str | None = None,
           progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
-          weights_file: bool = False, threads: bool = False,
+          weights_file: bool = False, threads: bool = False, compute: str = "float32",
+          winograd: bool = True, relaxed_simd: bool = False,
           state: Mapping[str, str] | None = None,
           depends: Iterable[str | os.PathLike[str]] = (), verify_browser: bool = False
           ) -> Module | None:
@@ -109,8 +117,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         depfile: where to write a Makefile rule with the files that `out` depends on.
         cache: leave `out` alone if its header carries the same content hash.
         depends: further files for the depfile.
-        inputs, targets, weights, weights_file, threads, state, minify, labels, node, progress,
-            name: see `compile`.
+        inputs, targets, weights, weights_file, threads, compute, winograd, relaxed_simd, state,
+            minify, labels, node, progress, name: see `compile`.
 
     Returns:
         the module with its report, or None if `cache` found `out` up to date.
@@ -128,7 +136,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         graph = trace(model, inputs)
     asked = request(graph, model, targets=targets, weights=weights, name=name,
                     format=format or _format_of(path), minify=minify, labels=labels,
-                    weights_file=weights_file, threads=threads, state=state)
+                    weights_file=weights_file, threads=threads, compute=compute,
+                    winograd=winograd, relaxed_simd=relaxed_simd, state=state)
     if depfile is not None:
         write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):
@@ -178,9 +187,10 @@ def verify(out: str | os.PathLike[str], model: Any, inputs: Mapping[str, Any] | 
         VerificationError: they disagree.
         TranspileError: any other of the tree.
     """
-    from transpile.module import files_beside, read_module, stored_as
+    from transpile.module import computed_as, files_beside, read_module, stored_as
     source, kind = read_module(Path(out))
-    module = compile(model, inputs, targets, stored_as(source)[0], node=node, progress=progress)
+    module = compile(model, inputs, targets, stored_as(source)[0], compute=computed_as(source),
+                     node=node, progress=progress)
     module = replace(module, source=source, format=kind, files=files_beside(Path(out), source))
     stages = Stages(progress)
     with stages("verify"):

@@ -46,7 +46,8 @@ def lower_all(graph: Graph, targets: Sequence[str], observer: Observer | None = 
 
 def lower_compressed(stored: Compressed, targets: Sequence[str],
                      observer: Observer | None = None, *, reuse: bool = False,
-                     lasting: Container[str] = ()) -> tuple[Program, ...]:
+                     without: Sequence[str] = (), lasting: Container[str] = ()
+                     ) -> tuple[Program, ...]:
     """Lower an optimised graph for several targets, given from slow to fast.
 
     All CPU targets share what the fastest of them wants: its passes, the layout of weights, and so
@@ -56,6 +57,7 @@ def lower_compressed(stored: Compressed, targets: Sequence[str],
     Args:
         reuse: a run may overwrite what only the preparation of weights reads, unless a GPU takes
             weights from this memory.
+        without: passes of the targets that are left out, by name.
         lasting: inputs whose memory nothing else uses.
     """
     wanted = [TARGETS[t] for t in targets]
@@ -63,20 +65,23 @@ def lower_compressed(stored: Compressed, targets: Sequence[str],
     shared = not all(t.cpu for t in wanted)
     return tuple(lower_optimised(stored.graph if t.cpu else stored.rounded, t,
                                  fastest if fastest and t.cpu else t, observer, shared=shared,
-                                 reuse=reuse and not shared, lasting=lasting)
+                                 reuse=reuse and not shared, without=without,
+                                 lasting=lasting)
                  for t in wanted)
 
 
 def lower_optimised(graph: Graph, target: Target, lead: Target,
                     observer: Observer | None = None, *, reuse: bool = False,
-                    shared: bool = False, lasting: Container[str] = ()) -> Program:
+                    shared: bool = False, without: Sequence[str] = (),
+                    lasting: Container[str] = ()) -> Program:
     """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan.
 
     Args:
         reuse, lasting: see `lower_compressed`.
         shared: others read weights from this memory, so all of them are expanded there.
     """
-    graph, _ = run_pipeline(graph, observer if target is lead else None, passes=lead.passes)
+    graph, _ = run_pipeline(graph, observer if target is lead else None,
+                            passes=[p for p in lead.passes if p.name not in without])
     graph = with_unique_names(graph)
     whole = {n for n in graph.nodes if shared and n.op in EXPANSIONS}
     groups = fuse(graph, whole) if target.cpu else []  # others plan their own memory
@@ -178,12 +183,12 @@ def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> dict[Nod
         if weight is None or weight not in fixed or is_alias(weight) or any(
                 u not in anchors or columns_operand(u) is not weight for u in graph.users[weight]):
             continue
-        width = target.panel(weight.shape[-1], product(anchor.shape[:-1]))
+        width = target.panel(weight.shape[-1], rows_per_weight(anchor))
         if width > 1:
             result[weight] = width
-            if weight.op in EXPANSIONS:  # what it is made of, in the same order
-                result.update((n, width) for n in weight.inputs if n.shape == weight.shape
-                              and len(graph.users[n]) == 1)
+            if weight.op in (*EXPANSIONS, "widen_int8"):  # what it is made of, in the same order
+                result.update((n, width) for n in weight.inputs if len(graph.users[n]) == 1 and (
+                    n.shape == weight.shape or weight.op == "widen_int8"))
     return result
 
 
@@ -199,11 +204,21 @@ def columns_operand(node: Node) -> Node | None:
     """The operand of a contraction whose columns are the result's, and are not summed over."""
     if node.op == "conv":
         return node.inputs[1] if node.attrs["groups"] == 1 else None
+    if node.op == "contract_int8":
+        return node.inputs[1]
     if node.op != "contract":
         return None
     a, b, out = parse_equation(node.attrs["equation"])
     ends = len(b) > 1 and len(out) > 0 and b[-1] == out[-1] and b[-1] not in a
     return node.inputs[1] if ends else None
+
+
+def rows_per_weight(anchor: Node) -> Dim:
+    """Rows of a contraction's result that are made with one and the same matrix of weights."""
+    if anchor.op != "contract":
+        return product(anchor.shape[:-1])
+    _, b, out = parse_equation(anchor.attrs["equation"])
+    return product(d for label, d in zip(out, anchor.shape, strict=True) if label not in b)
 
 
 def build_kernel(group: Group, target: Target, storage: Storage

@@ -178,6 +178,12 @@ def stored_as(source: str) -> tuple[str, str]:
     return (found[1], found[2] or "") if found else ("float32", "")
 
 
+def computed_as(source: str) -> str:
+    """The arithmetic of a built module's products."""
+    found = re.search(r"^// compute +(\w+)$", source, re.MULTILINE)
+    return found[1] if found else "float32"
+
+
 def files_beside(path: Path, source: str) -> dict[str, bytes]:
     """The files that a built module needs beside it.
 

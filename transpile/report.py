@@ -69,6 +69,8 @@ class Report:
         refused: weights that are stored with more bits than asked for, as the error would have
             been too large.
         loss: by output, what fewer bits cost; empty where not measured, or where there are none.
+        compute: which products are in integers; empty where none were asked for.
+        winograd: how many convolutions by which tile; empty for none.
         webgl: draws, programs and textures, and what runs on the CPU between draws.
         verified: by target; empty if verification was left out.
         seconds: by stage.
@@ -91,6 +93,8 @@ class Report:
     refused: tuple[str, ...] = ()
     loss: Mapping[str, Loss] = field(default_factory=dict)
     webgl: str = ""
+    compute: str = ""
+    winograd: str = ""
     verified: Mapping[str, TargetResult] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -121,7 +125,9 @@ class Report:
             ("kernels", f"{self.kernels}, called {self.calls} times"),
             ("nodes removed", removed or "none"),
         ]
-        rows += [("webgl", self.webgl)] if self.webgl else []
+        rows += [(label, text) for label, text in (
+            ("arithmetic", self.compute), ("winograd", self.winograd), ("webgl", self.webgl))
+                 if text]
         rows += [(f"loss in {name}", _lost(loss)) for name, loss in self.loss.items()]
         rows += [(f"verified {name}", _verdict(result)) for name, result in self.verified.items()]
         if not self.verified:

@@ -78,6 +78,9 @@ class Request:
     weights: Storage = "float32"
     weights_file: bool = False
     threads: bool = False
+    compute: str = "float32"
+    winograd: bool = True
+    relaxed_simd: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -93,14 +96,18 @@ def is_tiny(program: Program) -> bool:
 def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
             weights: str = "float32", weights_file: bool = False, name: str | None = None,
             format: str = "esm", minify: bool = False, labels: Labels | None = None,
-            threads: bool = False, state: Mapping[str, str] | None = None) -> Request:
+            threads: bool = False, compute: str = "float32", winograd: bool = True,
+            relaxed_simd: bool = False,
+            state: Mapping[str, str] | None = None) -> Request:
     """Check the options, and hash them with the graph.
 
     Raises:
         ShapeError: labels or state that do not fit the graph.
-        UnsupportedError: a target, format or weight dtype that does not exist.
+        UnsupportedError: a target, format or weight dtype that does not exist, or a target that
+            lacks what is asked for.
     """
     from transpile.passes.compress import STORAGES
+    from transpile.passes.int8 import COMPUTES
     from transpile.state import check_state
     from transpile.targets import TARGETS
     wanted = tuple(targets or (n for n, t in TARGETS.items() if t.cpu))
@@ -108,17 +115,23 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
         wanted = ("js", *wanted)  # what a module falls back to
     _known("target", wanted, tuple(TARGETS))
     _known("weight dtype", (weights,), STORAGES)
+    _known("arithmetic", (compute,), COMPUTES)
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
+    _check_integers(wanted, compute)
     graph = replace(graph, name=name) if name else graph
     bound = check_state(graph, state or {})
     by_output = _labels(graph, labels or getattr(model, "labels", None))
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
                "weights_file": weights_file, **({"threads": True} if threads else {}),
+               **({"compute": compute} if compute != "float32" else {}),
+               **({} if winograd else {"winograd": False}),
+               **({"relaxed_simd": True} if relaxed_simd else {}),
                **({"state": bound} if bound else {}),
                "labels": {k: list(v) for k, v in by_output.items()}}
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
                    original_outputs(graph, model), hash_graph(graph, options), bool(targets),
-                   weights, weights_file, threads, bound)  # type: ignore[arg-type]
+                   weights, weights_file, threads,  # type: ignore[arg-type]
+                   compute, winograd, relaxed_simd, bound)
 
 
 def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -126,6 +139,16 @@ def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
         if one not in known:
             raise UnsupportedError(f"there is no {kind} {one!r}",
                                    fix=f"use {' or '.join(known)}")
+
+
+def _check_integers(targets: Sequence[str], compute: str) -> None:
+    from transpile.targets import TARGETS
+    narrow = [t for t in targets if not TARGETS[t].cpu]
+    if compute == "int8" and narrow:
+        raise UnsupportedError(
+            f"{narrow[0]} does not compute in int8",
+            why="its textures hold float32, which has no room for packed integers",
+            fix="leave the target out, or store weights as int8 and compute in float32")
 
 
 def _labels(graph: Graph, labels: Labels | None) -> Mapping[str, Sequence[str]]:
@@ -182,7 +205,7 @@ def make_module(asked: Request, stages: Stages) -> Module:
     from transpile.emit.module import emit_module
     from transpile.module import Module
     from transpile.passes import run_pipeline
-    from transpile.passes.compress import compress
+    from transpile.passes.int8 import quantise
     removed: Counter[str] = Counter()
 
     def observe(record: PassRecord, before: Graph, after: Graph) -> None:
@@ -190,8 +213,10 @@ def make_module(asked: Request, stages: Stages) -> Module:
         removed[record.name] += max(0, len(before.nodes) - len(after.nodes))
 
     with stages("lower"):
-        stored = compress(run_pipeline(asked.graph, observe)[0], asked.weights)
-        lower = partial(lower_compressed, stored, reuse=not asked.state, lasting=asked.state)
+        integers = quantise(run_pipeline(asked.graph, observe)[0], asked.compute)
+        stored = integers.stored(asked.weights)
+        lower = partial(lower_compressed, stored, reuse=not asked.state, lasting=asked.state,
+                        without=() if asked.winograd else ("winograd",))
         programs = lower(asked.targets, observe)
         if not asked.targets_given and is_tiny(programs[0]):
             asked = replace(asked, targets=asked.targets[:1])
@@ -207,7 +232,8 @@ def make_module(asked: Request, stages: Stages) -> Module:
                      frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets),
                                        FILE_GLOBALS if emitted.files else (),
                                        THREAD_GLOBALS if asked.threads else ()))
-    report = _report(asked, programs, emitted, removed, stored, stages)
+    report = replace(_report(asked, programs, emitted, removed, stored, stages),
+                     compute=integers.summary)
     return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
                   asked.content_hash, asked.graph, tuple(programs), options,
                   original=asked.original, ranges=asked.ranges, files=emitted.files,
@@ -221,7 +247,8 @@ def emit_options(asked: Request, golden: Golden) -> EmitOptions:
     return EmitOptions(format=asked.format,  # type: ignore[arg-type]
                        content_hash=asked.content_hash, version=__version__, golden=golden,
                        minify=asked.minify, page=_page(asked), weights=asked.weights,
-                       weights_file=asked.weights_file, threads=asked.threads)
+                       weights_file=asked.weights_file, threads=asked.threads,
+                       compute=asked.compute, relaxed_simd=asked.relaxed_simd)
 
 
 def _page(asked: Request) -> PageOptions:
@@ -260,6 +287,12 @@ def _one_digit(value: float) -> float:
     return float(f"{np.ceil(value / power) * power:.0e}")
 
 
+def winograd_summary(graph: Graph) -> str:
+    """How many convolutions are Winograd's, by tile."""
+    tiles = Counter(n.attrs["tile"] for n in graph.nodes if n.op == "winograd_output")
+    return ", ".join(f"{count} with F({t}x{t})" for t, count in sorted(tiles.items()))
+
+
 def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
             removed: Mapping[str, int], stored: Compressed, stages: Stages) -> Report:
     first = programs[0]
@@ -272,7 +305,8 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
         removed={name: count for name, count in removed.items() if count},
         files={name: len(data) for name, data in emitted.files.items()}, webgl=emitted.webgl,
-        stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),
+        winograd=winograd_summary(first.graph), stored=stored.bytes_by_storage,
+        refused=tuple(t.name for t in stored.refused),
         seconds=dict(stages.seconds))
 
 

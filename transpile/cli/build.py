@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from transpile.cli.options import (
+    compute,
     debug_option,
     input_option,
     node_option,
@@ -35,6 +36,13 @@ from transpile.cli.progress import ConsoleProgress
               "load() reads; for large models, and for caching.")
 @click.option("--threads", is_flag=True, help="load({threads: n}) may share the work of a "
               "run among n threads, where memory can be shared.")
+@click.option("--compute", default="float32", callback=compute, metavar="DTYPE",
+              show_default=True, help="The arithmetic of products with constant weights: float32, "
+              "or int8 (weights; rows are int16), on js and wasm. The loss is measured.")
+@click.option("--winograd/--no-winograd", default=True, show_default=True,
+              help="3x3 convolutions by Winograd's algorithm where that is faster.")
+@click.option("--relaxed-simd", is_flag=True, help="Add a second wasm binary with fused "
+              "multiply-adds, used where the engine has them; last bits may differ.")
 @click.option("--state", "state", multiple=True, callback=state, metavar="INPUT=OUTPUT",
               help="What a run gives for OUTPUT is INPUT of the next one: it starts at zero and "
               "stays inside the module. May be repeated.")

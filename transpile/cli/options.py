@@ -125,6 +125,15 @@ def weights(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
+def compute(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The arithmetic of products."""
+    from transpile.passes.int8 import COMPUTES
+    if value not in COMPUTES:
+        raise click.BadParameter(f"{value!r} is unknown; there is {', '.join(COMPUTES)}", ctx,
+                                 param)
+    return value
+
+
 def array_files(ctx: click.Context, param: click.Parameter, values: Sequence[str]
                 ) -> dict[str, Any]:
     """`x=x.npy` or `inputs.npz`, repeated, as arrays by name."""

@@ -88,7 +88,9 @@ def header(program: Program, targets: Sequence[str], options: EmitOptions,
             ("outputs", ports(program.outputs)),
             ("state", ", ".join(f"{i} = {o}" for i, o in program.state.items())),
             ("targets", ", ".join(targets)),
-            ("weights", weights if weights != "float32" else ""), ("licence", options.licence),
+            ("weights", weights if weights != "float32" else ""),
+            ("compute", options.compute if options.compute != "float32" else ""),
+            ("licence", options.licence),
             ("content", options.content_hash)]
     return "".join(f"// {comment_text(f'{label:9}{text}' if label else text)}\n"
                    for label, text in rows if text) + "\n"

@@ -53,6 +53,8 @@ class EmitOptions:
         weights: how they are stored, for the header.
         weights_file: put them into a file beside the module.
         threads: `load({threads: n})` shares the work of a run; not in a debug build.
+        compute: the arithmetic of products, for the header.
+        relaxed_simd: a second wasm binary with the instructions of that proposal.
         printers: by target; default: those of `transpile.targets`.
     """
 
@@ -69,6 +71,8 @@ class EmitOptions:
     weights: str = "float32"
     weights_file: bool = False
     threads: bool = False
+    compute: str = "float32"
+    relaxed_simd: bool = False
     printers: Mapping[str, KernelPrinter] = field(default_factory=dict)
 
     @property

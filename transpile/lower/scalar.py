@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from transpile.lower import half, polynomials, polynomials_more
+from transpile.lower import half, packed, polynomials, polynomials_more
 from transpile.lower.expr import Call, Const, Expr, call
 from transpile.lower.scalar_wasm import WASM
 
@@ -263,6 +263,10 @@ def _machine_rows() -> list[Scalar]:
         Scalar("float_bits", same_bits(np.int32), "int32"),
         Scalar("from_bits", same_bits(np.float32), "float32"),
         Scalar("from_half", half.half_value, "float32", decompose=half.from_half, cost=12),
+        # Of two int16, or four bytes, packed into an int32.
+        Scalar("dot_i16", packed.dot_numpy, decompose=packed.dot_i16, cost=3),
+        Scalar("even_bytes", packed.even_numpy, decompose=packed.even_bytes, cost=2),
+        Scalar("odd_bytes", packed.odd_numpy, decompose=packed.odd_bytes),
         Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
         Scalar("to_float64", np.float64, "float64"), Scalar("splat", lambda x: x, cost=0),
         # a0 b0 a1 b1, a2 b2 a3 b3, a0 a1 b0 b1, a2 a3 b2 b3

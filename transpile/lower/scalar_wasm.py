@@ -77,6 +77,9 @@ WASM: dict[str, Mapping[str, str]] = {
         "int32x4": "{0} i32.const:32767 i32x4.splat v128.and i32.const:13 i32x4.shl"
                    " i32.const:2004877312 i32x4.splat f32x4.mul"
                    " {0} i32.const:32768 i32x4.splat v128.and i32.const:16 i32x4.shl v128.or"},
+    "dot_i16": {"int32x4": "i32x4.dot_i16x8_s"},
+    "even_bytes": {"int32x4": "i32.const:8 i16x8.shl i32.const:8 i16x8.shr_s"},
+    "odd_bytes": {"int32x4": "i32.const:8 i16x8.shr_s"},
     "quotient": {"": "{0} f64.convert_i32_s {1} f64.convert_i32_s f64.div f64.floor"
                      " i64.trunc_sat_f64_s i32.wrap_i64"},
     "remainder": {"": "i32.rem_s"},

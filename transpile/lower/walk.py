@@ -63,12 +63,16 @@ def _map_stmt(stmt: Stmt, change: Callable[[Expr], Expr], store: Callable[[Store
     return stmt
 
 
-NOT_ARITHMETIC = ("select", "to_float32", "to_int32", "to_uint8", "to_bool")
+NOT_ARITHMETIC = ("select", "to_float32", "to_int32", "to_uint8", "to_bool", "even_bytes",
+                  "odd_bytes")
+SEVERAL = {"dot_i16": 3}
+"""Functions that are more than one operation."""
 
 
 def arithmetic(expr: Expr) -> int:
     """The number of arithmetic operations in an expression."""
-    return sum(isinstance(p, Call) and p.fn not in NOT_ARITHMETIC for p in parts(expr))
+    return sum(SEVERAL.get(p.fn, 1) for p in parts(expr)
+               if isinstance(p, Call) and p.fn not in NOT_ARITHMETIC)
 
 
 def rename_buffers(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt, ...]:

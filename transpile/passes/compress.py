@@ -96,8 +96,8 @@ def compress(graph: Graph, storage: Storage = "float32") -> Compressed:
     expanded = {node: node if small is None else small.expand() for node, small in made.items()}
     rounded = {node: node if small is None else new_constant(small.value, node)
                for node, small in made.items()}
-    tensors = tuple(_record(node, small, storage) for node, small in made.items()
-                    if node.value.size > 1)
+    tensors = tuple(_record(node, small, storage, packed=_is_packed(graph, node))
+                    for node, small in made.items() if node.value.size > 1)
     if all(small is None for small in made.values()):
         return Compressed(graph, graph, graph, tensors)
     return Compressed(_replaced(graph, expanded), _replaced(graph, rounded), graph, tensors)
@@ -175,14 +175,20 @@ def _int8(node: Node, axis: int) -> _Small:
                   expand_int8(stored, scale))
 
 
-def _record(node: Node, small: _Small | None, storage: Storage) -> Stored:
+def _record(node: Node, small: _Small | None, storage: Storage, *, packed: bool = False) -> Stored:
     wanted = node.dtype == "float32" and node.value.size >= LEAST
     if small is None:
         missed = wanted and storage != "float32"
-        return Stored(node.name, node.dtype, node.value.nbytes, refused=storage if missed else "")
+        kind = "int8" if packed else node.dtype
+        return Stored(node.name, kind, node.value.nbytes, refused=storage if missed else "")
     missed = small.storage != storage and _is_matrix(node)
     return Stored(node.name, small.storage, sum(a.nbytes for _, a in small.parts), small.error,
                   storage if missed else "")
+
+
+def _is_packed(graph: Graph, node: Node) -> bool:
+    """True for int8 weights in words of four, which are multiplied as integers."""
+    return any(u.op in ("widen_int8", "contract_int8") for u in graph.users[node])
 
 
 def _replaced(graph: Graph, new: Mapping[Node, Node]) -> Graph:

@@ -46,6 +46,7 @@ SIMD = [
     (91, "v128.store64_lane v128.load32_zero v128.load64_zero"),
     (103, "f32x4.ceil f32x4.floor f32x4.trunc"), (106, "f32x4.nearest"),
     (135, "i16x8.extend_low_i8x16_s i16x8.extend_high_i8x16_s i16x8.extend_low_i8x16_u"),
+    (139, "i16x8.shl i16x8.shr_s"),
     (160, "i32x4.abs i32x4.neg"), (163, "i32x4.all_true i32x4.bitmask"),
     (167, "i32x4.extend_low_i16x8_s i32x4.extend_high_i16x8_s"),
     (171, "i32x4.shl i32x4.shr_s i32x4.shr_u i32x4.add"), (177, "i32x4.sub"),
