@@ -9,6 +9,7 @@ from transpile.lower.nest import Nest
 from transpile.lower.stmt import Kernel
 from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
+from transpile.passes.texels import texels
 from transpile.targets.base import Target
 
 
@@ -29,4 +30,5 @@ def panel(columns: Dim, _rows: Dim) -> int:
 
 WEBGL = Target("webgl", "glsl", schedule, print_kernel, panel=panel, cpu=False,
                # Recurrent layers run on the CPU, on weights as they lie in its memory.
-               passes=(Pass("recurrent", recurrent, once=True),), runs_in="browser")
+               passes=(Pass("recurrent", recurrent, once=True),
+                       Pass("texels", texels, once=True)), runs_in="browser")
