@@ -206,21 +206,34 @@ def torch_layer(gates: int) -> tuple[np.ndarray, ...]:
 
 def test_lstm_is_torch() -> None:
     part, weight, bias, state = torch_layer(4)
-    found = ref("lstm_scan", part + bias, weight, state, wave(2, 2, phase=6))
-    np.testing.assert_allclose(found[..., :2].ravel(), TORCH_LSTM, atol=1e-8)
-    np.testing.assert_allclose(found[-1, :, 2:].ravel(), TORCH_LSTM_CELL, atol=1e-8)
+    found = ref("recurrence", part + bias, weight, state, wave(2, 2, phase=6), cell="lstm")
+    np.testing.assert_allclose(found[:3].ravel(), TORCH_LSTM, atol=1e-8)
+    np.testing.assert_allclose(found[3], found[2])
+    np.testing.assert_allclose(found[4].ravel(), TORCH_LSTM_CELL, atol=1e-8)
+
+
+def torch_gru() -> tuple[np.ndarray, ...]:
+    """The operands of a GRU; the reset and update gates' recurrent biases are outside."""
+    part, weight, bias, state = torch_layer(3)
+    outside = np.where(np.arange(6) < 4, bias, 0)
+    return part + outside, weight, state, bias[4:]
 
 
 def test_gru_is_torch() -> None:
-    np.testing.assert_allclose(ref("gru_scan", *torch_layer(3)).ravel(), TORCH_GRU, atol=1e-8)
+    found = ref("recurrence", *torch_gru(), cell="gru")
+    np.testing.assert_allclose(found[:3].ravel(), TORCH_GRU, atol=1e-8)
 
 
-@pytest.mark.parametrize(("name", "states"), [("lstm_scan", 2), ("gru_scan", 1)])
-def test_reverse_scans_backwards(name: str, states: int) -> None:
-    part, weight, bias, state = torch_layer(4 if states == 2 else 3)
-    rest = (weight, state, state) if states == 2 else (weight, bias, state)
-    np.testing.assert_allclose(ref(name, part, *rest, reverse=True),
-                               ref(name, part[::-1], *rest)[::-1])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_reverse_scans_backwards(cell: str) -> None:
+    part, weight, *rest = torch_gru()
+    if cell == "lstm":
+        part, weight, _, state = torch_layer(4)
+        rest = [state, state]
+    found = ref("recurrence", part, weight, *rest, cell=cell, reverse=True)
+    forwards = ref("recurrence", part[::-1], weight, *rest, cell=cell)
+    np.testing.assert_allclose(found[:3], forwards[2::-1])
+    np.testing.assert_allclose(found[3:], forwards[3:])
 
 
 # Inference: symbolic sizes and errors
@@ -271,8 +284,8 @@ def test_symbolic_types(name: str, types: tuple[str, ...], attrs: dict[str, Any]
      {"stride": (1,), "dilation": (1,), "groups": 1}, "4 channels in 1 groups"),
     ("conv", ("float32[1, 2, 4]", "float32[3, 4, 8]"),
      {"stride": (1,), "dilation": (1,), "groups": 1}, "does not fit"),
-    ("lstm_scan", ("float32[3,2,8]", "float32[2,8]", "float32[2,3]", "float32[2,3]"), {},
-     "lstm_scan of"),
+    ("recurrence", ("float32[3,2,8]", "float32[2,8]", "float32[2,3]", "float32[2,3]"),
+     {"cell": "lstm"}, "a cell lstm needs"),
 ])
 def test_what_does_not_fit_is_told(name: str, types: tuple[str, ...], attrs: dict[str, Any],
                                    message: str) -> None:

@@ -67,8 +67,10 @@ def fixed() -> Iterator[Given]:
         yield of("concat", random(3, n), random(3, 5), axis=1)
         yield of("pad", random(4, n), low=(1, 2), high=(0, 3), mode="constant", value=0.5)
         yield of("take", random(5, n), np.array([4, 0, 2], np.int32), axis=0)
-        yield of("lstm_scan", random(4, 2, 4 * n), random(n, 4 * n), random(2, n), random(2, n),
-                 reverse=False)
+        yield of("recurrence", random(4, 2, 4 * n), random(n, 4 * n), random(2, n), random(2, n),
+                 cell="lstm")
+        yield of("recurrence", random(4, 2, 3 * n), random(n, 3 * n), random(2, n),
+                 cell="gru_before", reverse=True)
         yield dense(3, 5, n)
         yield dense(n, 3, 21)
         yield convolution(6, 3, n, 1, 2)

@@ -1,15 +1,14 @@
-"""Hand-written loop nests for what has no closed form at one index: running sums, sorts, scans."""
+"""Hand-written loop nests for what has no closed form at one index: running sums and sorts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from transpile.ir.dims import Axis, Dim, Opaque, atom, axis, floordiv
+from transpile.ir.dims import Axis, Dim, Opaque, atom, axis
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Const, Expr, Index, Load, Local, call, cast
 from transpile.lower.loops import combine_expr, identity
-from transpile.lower.share import share
 from transpile.lower.stmt import Argument, Assign, Declare, For, If, Let, Stmt, Store
 from transpile.ops.registry import Accessor
 
@@ -118,111 +117,3 @@ def _order(rival: Expr, value: Expr, descending: bool) -> tuple[Expr, Expr]:
     largest, other = (rival_nan, value_nan) if descending else (value_nan, rival_nan)
     return (call("logical_or", before, call("logical_and", largest, call("logical_not", other))),
             call("logical_or", same, call("logical_and", value_nan, rival_nan)))
-
-
-def _scan(steps: Dim, reverse: bool, step: Callable[[Dim, Dim | None], Sequence[Stmt]]
-          ) -> tuple[Stmt, ...]:
-    """The first step from the initial state, then a loop whose state is the last step's output."""
-    def time(t: Dim) -> Dim:
-        return steps - 1 - t if reverse else t
-    first = tuple(step(time(0), None))
-    if steps == 1:
-        return first
-    later = Axis("t", steps)
-    t = _var(later)
-    return (*first, For(later, tuple(step(time(t), time(t - 1))), 1, steps))
-
-
-@dataclass(frozen=True)
-class _Units:
-    """The hidden units of a recurrent layer, in blocks where its weight lies in blocks."""
-
-    weight: Accessor
-    hidden: Dim
-
-    @property
-    def width(self) -> Dim:
-        return self.weight.type.shape[3] if self.weight.type.rank == 4 else self.hidden
-
-    @property
-    def axes(self) -> list[Axis]:
-        return [Axis("block", floordiv(self.hidden, self.width)), Axis("j", self.width)]
-
-    @property
-    def unit(self) -> Dim:
-        block, j = map(_var, self.axes)
-        return block * self.width + j
-
-    def at(self, k: Dim, gate: int) -> Expr:
-        """The weight from state `k` to a gate of this unit."""
-        block, j = map(_var, self.axes)
-        if self.weight.type.rank == 4:
-            return self.weight(block, k, gate, j)
-        return self.weight(k, j + self.hidden * gate)
-
-
-def _gate_sums(units: _Units, state: Callable[[Dim], Expr], gates: int
-               ) -> tuple[list[Stmt], list[Expr]]:
-    """The recurrent products of every gate of one unit, in one loop over the state."""
-    inner = Axis("k", units.hidden)
-    k = _var(inner)
-    sums = [Local(f"sum{g}") for g in range(gates)]
-    grow = [Assign(s.name, call("add", s, call("mul", state(k), units.at(k, g))))
-            for g, s in enumerate(sums)]
-    declare: list[Stmt] = [Declare(s.name, Const(0.0)) for s in sums]
-    return [*declare, *loops([inner], share(grow))], list(sums)
-
-
-def build_lstm(context: RoutineContext, gates: Accessor, w_hh: Accessor, h0: Accessor,
-               c0: Accessor, *, reverse: bool = False) -> tuple[Stmt, ...]:
-    """An LSTM over time; the input's part of the gates is ready (Hochreiter, Schmidhuber 1997).
-
-    Output [T, B, 2H] holds h and c of every step; gates come in the order i, f, g, o.
-    """
-    steps, batch, _ = gates.type.shape
-    hidden = h0.type.shape[1]
-    units, lane = _Units(w_hh, hidden), Axis("n", batch)
-    n, j = _var(lane), units.unit
-
-    def step(t: Dim, last: Dim | None) -> tuple[Stmt, ...]:
-        def state(k: Dim) -> Expr:
-            return h0(n, k) if last is None else context.load((last, n, k))
-        body, sums = _gate_sums(units, state, 4)
-        total = [call("add", s, gates(t, n, j + hidden * g)) for g, s in enumerate(sums)]
-        cell = c0(n, j) if last is None else context.load((last, n, j + hidden))
-        i, f, o = (call("sigmoid", total[g]) for g in (0, 1, 3))
-        new = call("add", call("mul", f, cell), call("mul", i, call("tanh", total[2])))
-        kept = Local("cell")
-        body += [Let("cell", new), context.store((t, n, j + hidden), kept),
-                 context.store((t, n, j), call("mul", o, call("tanh", kept)))]
-        return loops([lane, *units.axes], body)
-    return _scan(steps, reverse, step)
-
-
-def build_gru(context: RoutineContext, gates: Accessor, w_hh: Accessor, b_hh: Accessor,
-              h0: Accessor, *, reverse: bool = False) -> tuple[Stmt, ...]:
-    """A GRU over time, the reset gate applied after the recurrent product (Cho et al. 2014).
-
-    Output [T, B, H]; gates come in the order r, z, n.
-    """
-    steps, batch, _ = gates.type.shape
-    hidden = h0.type.shape[1]
-    units, lane = _Units(w_hh, hidden), Axis("n", batch)
-    n, j = _var(lane), units.unit
-
-    def step(t: Dim, last: Dim | None) -> tuple[Stmt, ...]:
-        def state(k: Dim) -> Expr:
-            return h0(n, k) if last is None else context.load((last, n, k))
-        body, sums = _gate_sums(units, state, 3)
-        own = [call("add", s, b_hh(j + hidden * g)) for g, s in enumerate(sums)]
-        r, z = (call("sigmoid", call("add", own[g], gates(t, n, j + hidden * g)))
-                for g in (0, 1))
-        new = call("tanh", call("add", gates(t, n, j + hidden * 2), call("mul", r, own[2])))
-        body += [Let("update", z), Let("fresh", new)]
-        update, fresh = Local("update"), Local("fresh")
-        mixed = call("add", fresh, call("mul", update, call("sub", state(j), fresh)))
-        body.append(context.store((t, n, j), mixed))
-        return loops([lane, *units.axes], body)
-    return _scan(steps, reverse, step)
-
-

@@ -88,11 +88,10 @@ def lstm(x: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None,
     Returns:
         The hidden states `[T, B, H]` (or `[B, T, H]`), and the last `(h, c)`, each `[B, H]`.
     """
-    states = call("lstm", x, w_ih, w_hh, b_ih, b_hh, h0, c0, batch_first=batch_first,
-                  reverse=reverse)
-    hidden = w_hh.shape[1]
-    last = _last_step(states, batch_first, reverse)
-    return states[..., :hidden], (last[:, :hidden], last[:, hidden:])
+    out = call("lstm", np.swapaxes(x, 0, 1) if batch_first else x, w_ih, w_hh, b_ih, b_hh, h0, c0,
+               reverse=reverse)
+    states = out[:-2]
+    return np.swapaxes(states, 0, 1) if batch_first else states, (out[-2], out[-1])
 
 
 def gru(x: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None,
@@ -111,11 +110,7 @@ def gru(x: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None,
     Returns:
         The hidden states `[T, B, H]` (or `[B, T, H]`), and the last one `[B, H]`.
     """
-    states = call("gru", x, w_ih, w_hh, b_ih, b_hh, h0, batch_first=batch_first,
-                  reverse=reverse)
-    return states, _last_step(states, batch_first, reverse)
-
-
-def _last_step(states: Array, batch_first: bool, reverse: bool) -> Array:
-    step = 0 if reverse else -1
-    return states[:, step] if batch_first else states[step]
+    out = call("gru", np.swapaxes(x, 0, 1) if batch_first else x, w_ih, w_hh, b_ih, b_hh, h0,
+               reverse=reverse)
+    states = out[:-1]
+    return np.swapaxes(states, 0, 1) if batch_first else states, out[-1]

@@ -1,7 +1,7 @@
 """Recurrent layers in PyTorch's layout and gate order, one direction of one layer each.
 
-The projection of the input is one matrix product outside the scan. An LSTM's result holds the
-hidden and the cell states side by side, `[T, B, 2H]`: an op has one output.
+The projection of the input is one matrix product outside of the recurrence. An op has one output:
+the last states follow the hidden states of all steps, `[T + 2, B, H]` for an LSTM.
 """
 
 from __future__ import annotations
@@ -29,42 +29,36 @@ def _state(given: Optional, batch: Value, hidden: int) -> Value:
 
 
 def _lstm(x: Value, w_ih: Value, w_hh: Value, b_ih: Optional = None, b_hh: Optional = None,
-          h0: Optional = None, c0: Optional = None, *, batch_first: bool = False,
-          reverse: bool = False) -> Value:
-    x = x.swapaxes(0, 1) if batch_first else x
+          h0: Optional = None, c0: Optional = None, *, reverse: bool = False) -> Value:
     biases = [b for b in (b_ih, b_hh) if b is not None]
     gates = _gates(x, w_ih, sum(biases[1:], biases[0]) if biases else None)
     hidden = static(w_hh.shape[1], "lstm")
-    y = apply("lstm_scan", gates, w_hh.transpose((1, 0)), _state(h0, x.shape[1], hidden),
-              _state(c0, x.shape[1], hidden), reverse=reverse)
-    return y.swapaxes(0, 1) if batch_first else y
+    return apply("recurrence", gates, w_hh.transpose((1, 0)), _state(h0, x.shape[1], hidden),
+                 _state(c0, x.shape[1], hidden), cell="lstm", reverse=reverse)
 
 
 def _gru(x: Value, w_ih: Value, w_hh: Value, b_ih: Optional = None, b_hh: Optional = None,
-         h0: Optional = None, *, batch_first: bool = False, reverse: bool = False) -> Value:
-    x = x.swapaxes(0, 1) if batch_first else x
+         h0: Optional = None, *, reverse: bool = False) -> Value:
     hidden = static(w_hh.shape[1], "gru")
-    inner = np.zeros(3 * hidden, np.float32) if b_hh is None else b_hh
-    y = apply("gru_scan", _gates(x, w_ih, b_ih), w_hh.transpose((1, 0)), inner,
-              _state(h0, x.shape[1], hidden), reverse=reverse)
-    return y.swapaxes(0, 1) if batch_first else y
+    zero = np.zeros(hidden, np.float32)
+    inner, bias = zero, b_ih
+    if b_hh is not None:
+        outer = np.concatenate([b_hh[:2 * hidden], zero])
+        inner, bias = b_hh[2 * hidden:], outer if b_ih is None else b_ih + outer
+    return apply("recurrence", _gates(x, w_ih, bias), w_hh.transpose((1, 0)),
+                 _state(h0, x.shape[1], hidden), inner, cell="gru", reverse=reverse)
 
 
-def _steps(x: np.ndarray, batch_first: bool, reverse: bool) -> list[np.ndarray]:
-    steps = list(np.moveaxis(floating(x), 1 if batch_first else 0, 0))
+def _steps(x: np.ndarray, reverse: bool) -> list[np.ndarray]:
+    steps = list(floating(x))
     return steps[::-1] if reverse else steps
-
-
-def _stacked(rows: list[np.ndarray], batch_first: bool, reverse: bool) -> np.ndarray:
-    return np.stack(rows[::-1] if reverse else rows, axis=1 if batch_first else 0)
 
 
 def lstm(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray | None = None,
          b_hh: np.ndarray | None = None, h0: np.ndarray | None = None,
-         c0: np.ndarray | None = None, *, batch_first: bool = False,
-         reverse: bool = False) -> np.ndarray:
-    """Hidden and cell states of an LSTM, side by side, for every step."""
-    steps = _steps(x, batch_first, reverse)
+         c0: np.ndarray | None = None, *, reverse: bool = False) -> np.ndarray:
+    """The hidden states of an LSTM for every step, then its last hidden and cell states."""
+    steps = _steps(x, reverse)
     zero = np.zeros((steps[0].shape[0], w_hh.shape[1]), steps[0].dtype)
     h, c = (zero if s is None else s for s in (h0, c0))
     rows = []
@@ -75,15 +69,15 @@ def lstm(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray | N
         i, f, g, o = np.split(total, 4, axis=-1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
-        rows.append(np.concatenate([h, c], axis=-1))
-    return _stacked(rows, batch_first, reverse)
+        rows.append(h)
+    return np.stack([*rows[::-1 if reverse else 1], h, c])
 
 
 def gru(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray | None = None,
         b_hh: np.ndarray | None = None, h0: np.ndarray | None = None, *,
-        batch_first: bool = False, reverse: bool = False) -> np.ndarray:
-    """Hidden states of a GRU (reset gate after the product) for every step."""
-    steps = _steps(x, batch_first, reverse)
+        reverse: bool = False) -> np.ndarray:
+    """Hidden states of a GRU (reset gate after the product) for every step, then the last one."""
+    steps = _steps(x, reverse)
     h = np.zeros((steps[0].shape[0], w_hh.shape[1]), steps[0].dtype) if h0 is None else h0
     rows = []
     for step in steps:
@@ -93,14 +87,14 @@ def gru(x: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: np.ndarray | No
         z = sigmoid(xz + hz)
         h = (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn) + z * h
         rows.append(h)
-    return _stacked(rows, batch_first, reverse)
+    return np.stack([*rows[::-1 if reverse else 1], h])
 
 
 composite("lstm", _lstm, lstm, [
     sample("float32[3,2,4]", "float32[12,4]", "float32[12,3]"),
-    sample("float32[2,3,4]", "float32[8,4]", "float32[8,2]", "float32[8]", "float32[8]",
-           "float32[2,2]", "float32[2,2]", batch_first=True, reverse=True)])
+    sample("float32[3,2,4]", "float32[8,4]", "float32[8,2]", "float32[8]", "float32[8]",
+           "float32[2,2]", "float32[2,2]", reverse=True)])
 composite("gru", _gru, gru, [
     sample("float32[3,2,4]", "float32[9,4]", "float32[9,3]"),
-    sample("float32[2,3,4]", "float32[6,4]", "float32[6,2]", "float32[6]", "float32[6]",
-           "float32[2,2]", batch_first=True, reverse=True)])
+    sample("float32[3,2,4]", "float32[6,4]", "float32[6,2]", "float32[6]", "float32[6]",
+           "float32[2,2]", reverse=True)])

@@ -1,29 +1,28 @@
-"""Weights of recurrent layers are stored in blocks of hidden units."""
+"""Weights of recurrent layers are stored in panels of columns."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from transpile.ir.graph import Graph, Node, constant
-from transpile.ops.scan import blocked
+from transpile.lower.scalar import LANES
+from transpile.ops.recurrence import packed
 
-GATES = {"lstm_scan": 4, "gru_scan": 3}
-WIDTHS = (8, 4)
-"""Units in a block: two vectors, or one."""
+WIDTH = 4
+"""Vectors side by side in a panel: with two states in a step they fill the registers."""
 
 
 def recurrent(graph: Graph) -> Graph:
-    """Recurrent weights in blocks of units, so that a step reads each cache line just once."""
+    """Recurrent weights in panels, so that a step reads them from front to back."""
     return graph.rewrite(_rule)
 
 
 def _rule(node: Node) -> Node | None:
-    if node.op not in GATES or not node.inputs[1].is_constant or node.inputs[1].type.rank != 2:
+    if node.op != "recurrence" or not node.inputs[1].is_constant:
         return None
     weight = node.inputs[1]
-    width = next((w for w in WIDTHS if weight.value.shape[0] % w == 0), 0)
-    if not width:
+    if weight.type.rank != 2 or weight.value.shape[1] < WIDTH * LANES:
         return None
-    packed = constant(blocked(weight.value, GATES[node.op], width), weight.name, weight.where,
-                      parameter=bool(weight.attrs["parameter"]))
-    return replace(node, inputs=(node.inputs[0], packed, *node.inputs[2:]))
+    new = constant(packed(weight.value, WIDTH, LANES), weight.name, weight.where,
+                   parameter=bool(weight.attrs["parameter"]))
+    return replace(node, inputs=(node.inputs[0], new, *node.inputs[2:]))

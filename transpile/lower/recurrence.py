@@ -1,0 +1,280 @@
+"""Recurrent layers over time as loops, see `ops/recurrence.py`.
+
+A step is the product of the hidden state with the recurrent weight, into scratch memory, and then
+the cell's arithmetic for one unit after the other, which may so change the states in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from transpile.ir.dims import Axis, Dim, axis
+from transpile.lower.expr import Const, Expr, Load, Local, call
+from transpile.lower.routine import RoutineContext
+from transpile.lower.share import share
+from transpile.lower.stmt import Assign, Declare, For, Let, Stmt, Store
+from transpile.ops.recurrence import CELLS, Activation, activation
+from transpile.ops.registry import Accessor
+
+UNROLL = 2
+"""States in one step of the product's loop: more would need more registers than there are."""
+
+
+def _relu(x: Expr) -> Expr:
+    return call("maximum", x, 0.0)
+
+
+def _scaled(x: Expr, factor: float) -> Expr:
+    return call("mul", x, factor)
+
+
+def _line(x: Expr, slope: float, offset: float) -> Expr:
+    return call("add", _scaled(x, slope), offset)
+
+
+def _softplus(x: Expr) -> Expr:
+    small = call("exp", call("neg", call("abs", x)))
+    return call("add", _relu(x), call("log1p", small))
+
+
+def _unit(x: Expr) -> Expr:
+    return call("minimum", _relu(x), 1.0)
+
+
+def _elu(x: Expr, a: float) -> Expr:
+    below = _scaled(call("expm1", call("minimum", x, 0.0)), a)
+    return call("select", call("less", x, 0.0), below, x)
+
+
+FUNCTIONS: dict[str, Callable[..., Expr]] = {
+    "sigmoid": lambda x: call("sigmoid", x), "tanh": lambda x: call("tanh", x),
+    "relu": _relu, "affine": _line, "elu": _elu, "softplus": _softplus,
+    "leakyrelu": lambda x, a: call("select", call("less", x, 0.0), _scaled(x, a), x),
+    "thresholdedrelu": lambda x, a: call("select", call("greater", x, a), x, Const(0.0)),
+    "scaledtanh": lambda x, a, b: _scaled(call("tanh", _scaled(x, b)), a),
+    "hardsigmoid": lambda x, a, b: _unit(_line(x, a, b)),
+    "softsign": lambda x: call("div", x, call("add", call("abs", x), 1.0))}
+"""The activations of a cell by name, see `ops/recurrence.py`."""
+
+ALIVE = Local("alive", "bool")
+"""False where a step is masked."""
+
+
+def _var(a: Axis) -> Dim:
+    return axis(a.name, a.extent)
+
+
+@dataclass
+class _Layer:
+    """One layer in the making.
+
+    Attributes:
+        extra: what comes after the states: a bias, or peepholes.
+        mask: what a step gives that is masked: "zero", or "hold"; "" where none is.
+        functions: activations, in the order of ONNX.
+        unit: the hidden unit that the cell's arithmetic is for.
+        at: time and row of the batch.
+    """
+
+    context: RoutineContext
+    gates: Accessor
+    weight: Accessor
+    states: Sequence[Accessor]
+    extra: Sequence[Accessor]
+    functions: Sequence[Activation]
+    clip: float
+    coupled: bool
+    mask: str
+    scratches: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        size = self.states[0].type.shape[1]
+        assert isinstance(size, int)
+        self.hidden = size
+        self.axis = Axis("j", size)
+        self.unit = _var(self.axis)
+        self.at: tuple[Dim, Dim] = (0, 0)
+
+    def scratch(self, name: str, size: int | None = None) -> str:
+        """A buffer of one value for each unit, the same for the same name."""
+        if name not in self.scratches:
+            self.scratches[name] = self.context.scratch(size or self.hidden)
+        return self.scratches[name]
+
+    def state(self, name: str) -> Load:
+        return Load(self.scratch(name), self.unit)
+
+    def keep(self, name: str, value: Expr) -> Store:
+        """The next state; the old one where the step is masked."""
+        if self.mask:
+            value = call("select", ALIVE, value, self.state(name))
+        return Store(self.scratch(name), self.unit, value)
+
+    def apply(self, place: int, value: Expr) -> Expr:
+        """An activation by its place, of a value clipped before."""
+        if self.clip:
+            value = call("minimum", call("maximum", value, -self.clip), self.clip)
+        return self.bare(place, value)
+
+    def bare(self, place: int, value: Expr) -> Expr:
+        name, *parameters = self.functions[place]
+        return FUNCTIONS[name](value, *parameters)
+
+    def given(self, gate: int) -> Expr:
+        """The input's part of a gate."""
+        return self.gates(*self.at, self.unit + self.hidden * gate)
+
+    def product_of(self, gate: int) -> Expr:
+        """The state's part of a gate, once it is computed."""
+        return Load(self.sums, self.unit + self.hidden * gate)
+
+    def gate(self, gate: int) -> Expr:
+        return call("add", self.product_of(gate), self.given(gate))
+
+    # ---- the product
+
+    @property
+    def panel(self) -> tuple[int, int, int]:
+        """How many panels, columns of one that share a loop, and the distance between these.
+
+        A weight that is not in panels is one, whose columns are the gates of one unit.
+        """
+        shape = self.weight.type.shape
+        count, _, width, lanes = shape if len(shape) == 4 else (1, 0, shape[1], self.hidden)
+        assert isinstance(count, int) and isinstance(width, int) and isinstance(lanes, int)
+        return count, width if len(shape) == 4 else width // lanes, lanes
+
+    @property
+    def sums(self) -> str:
+        count, width, lanes = self.panel
+        return self.scratch("sums", count * width * lanes)
+
+    def product(self, source: str, first: int, last: int) -> Stmt:
+        """Gates of a vector's product with the weight, from one on and before another."""
+        count, width, lanes = self.panel
+        start, stop = first * self.hidden, last * self.hidden
+        step = width * lanes
+        panel, lane = Axis("panel", -(-stop // step)), Axis("j", lanes)
+        at, j = _var(panel), _var(lane)
+        places = range(width) if count > 1 else range(start // lanes, -(-stop // lanes))
+        body = self._columns(source, at, j, places)
+        body += [Store(self.sums, at * step + lanes * s + j, Local(f"sum{s}")) for s in places]
+        return For(panel, (_loop(lane, body),), start // step, panel.extent)
+
+    def _columns(self, source: str, panel: Dim, j: Dim, places: Sequence[int]) -> list[Stmt]:
+        """One column at each place, in one loop over the state."""
+        def grow(k: Dim) -> list[Assign]:
+            return [Assign(f"sum{s}", call("add", Local(f"sum{s}"), call(
+                "mul", Load(source, k), self._at(panel, k, s, j)))) for s in places]
+        whole = self.hidden - self.hidden % UNROLL
+        k = Axis("k", whole - UNROLL + 1)
+        result: list[Stmt] = [Declare(f"sum{s}", Const(0.0)) for s in places]
+        if whole:
+            body = [s for u in range(UNROLL) for s in grow(_var(k) + u)]
+            result.append(For(k, share(body), 0, whole, UNROLL))
+        return result + [s for rest in range(whole, self.hidden) for s in grow(rest)]
+
+    def _at(self, panel: Dim, k: Dim, place: int, j: Dim) -> Expr:
+        if self.weight.type.rank == 4:
+            return self.weight(panel, k, place, j)
+        return self.weight(k, j + self.hidden * place)
+
+
+def _loop(over: Axis, body: Sequence[Stmt]) -> For:
+    return For(over, tuple(body), 0, over.extent)
+
+
+def _lstm(layer: _Layer) -> Iterator[Stmt]:
+    """Hochreiter, Schmidhuber 1997; with peepholes Gers, Schmidhuber 2000."""
+    yield layer.product(layer.scratch("h"), 0, 4)
+    cell, new = layer.state("c"), Local("cell")
+    i, f, g, o = map(layer.gate, range(4))
+    if layer.extra:
+        at_i, at_o, at_f = (layer.extra[0](layer.unit + layer.hidden * k) for k in range(3))
+        i, f = (call("add", x, call("mul", p, cell)) for x, p in ((i, at_i), (f, at_f)))
+        o = call("add", o, call("mul", at_o, new))
+    add_new = Local("input")
+    keep = call("sub", Const(1.0), add_new) if layer.coupled else layer.apply(0, f)
+    yield _loop(layer.axis, [
+        Let("input", layer.apply(0, i)),
+        Let("cell", call("add", call("mul", keep, cell),
+                         call("mul", add_new, layer.apply(1, g)))),
+        Let("hidden", call("mul", layer.apply(0, o), layer.bare(2, new))),
+        *_results(layer, Local("hidden")), layer.keep("c", new)])
+
+
+def _gru(layer: _Layer) -> Iterator[Stmt]:
+    """Cho et al. 2014, the reset gate applied after the recurrent product."""
+    yield layer.product(layer.scratch("h"), 0, 3)
+    inner = call("add", layer.product_of(2), layer.extra[0](layer.unit))
+    new = call("add", layer.given(2), call("mul", layer.apply(0, layer.gate(0)), inner))
+    yield _loop(layer.axis, _mixed(layer, layer.apply(0, layer.gate(1)), layer.apply(1, new)))
+
+
+def _gru_before(layer: _Layer) -> Iterator[Stmt]:
+    """The same with the reset gate applied to the state, before the product."""
+    yield layer.product(layer.scratch("h"), 0, 2)
+    reset = call("mul", layer.apply(0, layer.gate(0)), layer.state("h"))
+    yield _loop(layer.axis, [
+        Store(layer.scratch("reset"), layer.unit, reset),
+        Store(layer.scratch("update"), layer.unit, layer.apply(0, layer.gate(1)))])
+    yield layer.product(layer.scratch("reset"), 2, 3)
+    yield _loop(layer.axis, _mixed(layer, layer.state("update"), layer.apply(1, layer.gate(2))))
+
+
+def _mixed(layer: _Layer, update: Expr, fresh: Expr) -> list[Stmt]:
+    """What is new and the old state, weighed by the update gate."""
+    new = Local("fresh")
+    old = call("mul", update, call("sub", layer.state("h"), new))
+    return [Let("fresh", fresh), Let("hidden", call("add", new, old)),
+            *_results(layer, Local("hidden"))]
+
+
+def _rnn(layer: _Layer) -> Iterator[Stmt]:
+    """Elman 1990."""
+    yield layer.product(layer.scratch("h"), 0, 1)
+    yield _loop(layer.axis, [Let("hidden", layer.apply(0, layer.gate(0))),
+                             *_results(layer, Local("hidden"))])
+
+
+def _results(layer: _Layer, hidden: Expr) -> list[Stmt]:
+    """The step's result and its state."""
+    result = hidden
+    if layer.mask:
+        other = Const(0.0) if layer.mask == "zero" else layer.state("h")
+        result = call("select", ALIVE, hidden, other)
+    return [layer.context.store((*layer.at, layer.unit), result), layer.keep("h", hidden)]
+
+
+STEPS: dict[str, Callable[[_Layer], Iterator[Stmt]]] = {
+    "lstm": _lstm, "gru": _gru, "gru_before": _gru_before, "rnn": _rnn}
+
+
+def build_recurrence(context: RoutineContext, gates: Accessor, weight: Accessor,
+                     *rest: Accessor, cell: str, activations: Sequence[Activation] = (),
+                     clip: float = 0.0, coupled: bool = False, peepholes: bool = False,
+                     mask: str = "", reverse: bool = False) -> tuple[Stmt, ...]:
+    """For each row of the batch the loop over time, its states in scratch memory.
+
+    Output [T+S, B, H] holds the hidden states of all steps, then the S last states.
+    """
+    del peepholes
+    kind = CELLS[cell]
+    states, extra = rest[:kind.states], list(rest[kind.states:])
+    alive = extra.pop() if mask else None
+    functions = activations or [activation(name) for name in kind.activations]
+    layer = _Layer(context, gates, weight, states, extra, functions, clip, coupled, mask)
+    steps, batch = gates.type.shape[:2]
+    row, time = Axis("n", batch), Axis("t", steps)
+    n, t = _var(row), _var(time)
+    t = steps - 1 - t if reverse else t
+    layer.at = (t, n)
+    names = "hc"[:kind.states]
+    first = [Store(layer.scratch(name), layer.unit, state(n, layer.unit))
+             for name, state in zip(names, states, strict=True)]
+    last = [context.store((steps + k, n, layer.unit), layer.state(name))
+            for k, name in enumerate(names)]
+    step = [Let(ALIVE.name, alive(t, n))] if alive else []
+    return (_loop(row, [_loop(layer.axis, first), _loop(time, [*step, *STEPS[cell](layer)]),
+                        _loop(layer.axis, last)]),)
