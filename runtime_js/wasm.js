@@ -18,6 +18,12 @@ export function openWasm(hex, size, skipped) {
   }
 }
 
+// The binary with relaxed SIMD where the engine has it.
+export function chooseBinary(relaxed, plain) {
+  const known = typeof WebAssembly === 'object' && WebAssembly.validate(bytesOf(relaxed));
+  return known ? relaxed : plain;
+}
+
 export function growMemory(memory, bytes) {
   memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / 65536));
 }

@@ -41,6 +41,7 @@ class Module:
         programs: one for each target.
         files: what must lie beside it, by name: the weights, if they were built as a file.
         stored: how weights are stored, where that is not simply float32.
+        node_flags: further flags for Node.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Module:
                                                                     repr=False)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     stored: Compressed | None = field(default=None, repr=False)
+    node_flags: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -90,7 +92,8 @@ class Module:
             return shared_browser().run(source, inputs, target)
         from transpile.verify.node import shared_host
         source, kind = runnable(self.source, self.format)
-        return shared_host(self.node).run(source, inputs, target, kind, files=self.files)
+        return shared_host(self.node, self.node_flags).run(source, inputs, target, kind,
+                                                           files=self.files)
 
     def steps(self, inputs: Mapping[str, object], target: str = "js"
               ) -> list[tuple[str, np.ndarray]]:
@@ -114,9 +117,26 @@ class Module:
         these weights, and what they cost is reported as `loss`.
         """
         from transpile.verify.check import verify_module
-        return verify_module(self, self.graph, samples, targets=targets, rtol=rtol, atol=atol,
-                             ranges=self.ranges, original=self.original, progress=progress,
-                             stored=self.stored)
+
+        def verified(module: Module, targets: Sequence[str] | None) -> VerificationReport:
+            return verify_module(module, self.graph, samples, targets=targets, rtol=rtol, atol=atol,
+                                 ranges=self.ranges, original=self.original, progress=progress,
+                                 stored=self.stored)
+        found = verified(self, targets)
+        relaxed = self._relaxed() if "wasm" in found.targets else None
+        if relaxed is None or not found.ok:
+            return found
+        more = verified(relaxed, ("wasm",))
+        return replace(found, failures=more.failures, targets={
+            **found.targets, "wasm, relaxed SIMD": more.targets["wasm"]})
+
+    def _relaxed(self) -> Module | None:
+        """The module under a Node with relaxed SIMD, where its own has that only when told so."""
+        if not self.options.relaxed_simd or self.node_flags:
+            return None
+        from transpile.verify.node import relaxed_simd_flags
+        flags = relaxed_simd_flags(self.node)
+        return replace(self, node_flags=flags) if flags else None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module, its declarations and files beside it; whole or not at all."""

@@ -68,10 +68,11 @@ class Context:
                  weights_file: str = "", threaded: Team | None = None) -> None:
         self.gpu, self.weights_file = gpu, weights_file
         self.program, self.options, self.printer = program, options, printer
-        self.wasm = binaries.get("wasm", b"")
+        self.wasm, self.relaxed = binaries.get("wasm", b""), binaries.get("relaxed", b"")
         self.threaded = threaded
         own = [*OWN_NAMES, *(THREAD_NAMES if options.threads else ()),
-               *(STATE_NAMES if program.state else ())]
+               *(STATE_NAMES if program.state else ()),
+               *(["relaxedBinary"] if self.relaxed else ())]
         self.names = Namespace([*own, *declarations()])
         self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
         self.buffers = {b.name: b for b in program.buffers}
@@ -97,6 +98,7 @@ class Context:
             "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
             "steps": [self.step(*c) for c in enumerate(program.calls) if self.options.steps],
             "js": program.target == "js", "wasm": self.wasm.hex(),
+            "relaxed": self.relaxed.hex(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
             **self.compute(), **self.dispatch(), "webgl": self.webgl(),
             "asked_threads": self.options.threads, "team": self.team(),

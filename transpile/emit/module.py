@@ -39,6 +39,7 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     options = replace(options, threads=options.threads and not options.debug)
     binaries = {p.target: assemble(p, steps=options.steps, threads=options.threads)
                 for p in programs if (assemble := TARGETS[p.target].assemble)}
+    binaries.update(_relaxed(programs, options))
     team = next((team_of(p) for p in programs if p.target == "wasm" and options.threads), None)
     data = b"" if is_literal(program) else weight_bytes(program)
     files = {file_name(program.name, data): data} if data and options.weights_file else {}
@@ -50,6 +51,15 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     skeleton = _finish(top + body, context.global_name, options)
     made = _assemble(program, options, context, skeleton, [] if files else base64_chunks(data))
     return replace(made, files=files, webgl=(values["webgl"] or {}).get("summary", ""))
+
+
+def _relaxed(programs: Sequence[Program], options: EmitOptions) -> dict[str, bytes]:
+    """The binary for engines with relaxed SIMD, if it is asked for."""
+    from transpile.targets import TARGETS
+    program = next((p for p in programs if p.target == "wasm" and options.relaxed_simd), None)
+    assemble = TARGETS["wasm"].assemble
+    return {"relaxed": assemble(program, steps=options.debug, threads=options.threads,
+                                relaxed=True)} if program and assemble else {}
 
 
 def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: str,

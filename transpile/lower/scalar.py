@@ -16,7 +16,7 @@ import numpy as np
 
 from transpile.lower import half, packed, polynomials, polynomials_more
 from transpile.lower.expr import Call, Const, Expr, call
-from transpile.lower.scalar_wasm import WASM
+from transpile.lower.scalar_wasm import RELAXED, WASM
 
 ATOM, UNARY, PRODUCT, SUM, SHIFT, COMPARE, EQUAL = 20, 15, 13, 12, 11, 10, 9
 BIT_AND, BIT_XOR, BIT_OR, AND, OR, TERNARY = 8, 7, 6, 5, 4, 3
@@ -62,6 +62,7 @@ class Scalar:
         evaluate: the same on NumPy values, for the loop-IR interpreter.
         result: the result's dtype: "same" as the first operand, or a dtype.
         js, wasm: cells by operand dtype; "" serves all other dtypes.
+        relaxed: the cells of wasm with relaxed SIMD that differ.
         decompose: an equal expression over other rows, where a cell is empty.
         cost: rough work in multiplications; fusion duplicates cheap ones only.
     """
@@ -71,11 +72,14 @@ class Scalar:
     result: str = "same"
     js: Column = field(default_factory=dict)
     wasm: Column = field(default_factory=dict)
+    relaxed: Column = field(default_factory=dict)
     decompose: Callable[..., Expr] | None = None
     cost: int = 1
 
     def cell(self, column: str, dtype: str) -> Any:
         """The cell of a target's column for operands of `dtype`; None means decompose."""
+        if column == "relaxed" and dtype not in self.relaxed:
+            column = "wasm"
         cells: Column = getattr(self, column)
         exact = dtype.endswith("x4") or (column == "wasm" and "float" in dtype)
         return cells.get(dtype, None if exact else cells.get(""))
@@ -267,6 +271,8 @@ def _machine_rows() -> list[Scalar]:
         Scalar("dot_i16", packed.dot_numpy, decompose=packed.dot_i16, cost=3),
         Scalar("even_bytes", packed.even_numpy, decompose=packed.even_bytes, cost=2),
         Scalar("odd_bytes", packed.odd_numpy, decompose=packed.odd_bytes),
+        Scalar("fma", lambda a, b, c: a * b + c, decompose=lambda a, b, c: call(
+            "add", c, call("mul", a, b)), cost=2),
         Scalar("quotient", np.floor_divide), Scalar("remainder", np.fmod),
         Scalar("to_float64", np.float64, "float64"), Scalar("splat", lambda x: x, cost=0),
         # a0 b0 a1 b1, a2 b2 a3 b3, a0 a1 b0 b1, a2 a3 b2 b3
@@ -278,7 +284,8 @@ def _machine_rows() -> list[Scalar]:
 
 
 SCALARS: dict[str, Scalar] = {
-    row.name: replace(row, wasm=WASM.get(row.name, {})) for row in
+    row.name: replace(row, wasm=WASM.get(row.name, {}), relaxed=RELAXED.get(row.name, {}))
+    for row in
     (*_rows(), *_arithmetic_rows(), *_logic_rows(), *_machine_rows())}
 
 LANES = 4

@@ -101,3 +101,11 @@ WASM: dict[str, Mapping[str, str]] = {
     "to_bool": {"float32": "f32.const:0 f32.ne", "bool": "", "": "i32.const:0 i32.ne"},
     "select": {"": "select", "boolx4": "v128.bitselect"},
 }
+
+RELAXED: dict[str, Mapping[str, str]] = {
+    # Fused or not, as the processor does it faster.
+    "fma": {"float32x4": "f32x4.relaxed_madd"},
+    # The same result where a mask has all bits of a lane set or clear, in one instruction on x86.
+    "select": {"boolx4": "i32x4.relaxed_laneselect"},
+}
+"""Cells that differ where the engine has relaxed SIMD."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -131,3 +132,17 @@ def indices(body: Sequence[Stmt]) -> Iterator[Dim]:
 def dims_of(body: Sequence[Stmt]) -> set[str]:
     """The named dimensions that a body's code needs."""
     return {n for i in indices(body) for n in names_of(i)}
+
+
+def uses(expr: Expr) -> Counter[int]:
+    """How often each call in an expression is used, by identity."""
+    seen: Counter[int] = Counter()
+
+    def visit(e: Expr) -> None:
+        if isinstance(e, Call):
+            seen[id(e)] += 1
+            if seen[id(e)] == 1:
+                for arg in e.args:
+                    visit(arg)
+    visit(expr)
+    return seen

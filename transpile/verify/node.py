@@ -27,6 +27,8 @@ from transpile.verify.tensors import decode_outputs, encode_inputs
 RUNNER = Path(__file__).with_name("node_runner.mjs")
 MINIMUM = (14, 8)
 FLAGS = ("--disallow-code-generation-from-strings", "--max-old-space-size=4096")
+RELAXED_SIMD = "--experimental-wasm-relaxed-simd"
+"""Node's flag for it: unknown to versions that lack it, and to those that need no flag."""
 SUFFIX = {"esm": ".mjs", "cjs": ".cjs", "iife": ".js"}
 
 
@@ -87,11 +89,12 @@ class NodeHost:
         node: an executable; else see `find_node`.
         timeout: seconds for one request.
         restart_after: modules after which a new process is started, as Node never frees one.
+        flags: further ones for Node.
     """
 
     def __init__(self, node: str | None = None, *, timeout: float = 120.0,
-                 restart_after: int = 200) -> None:
-        self.executable = find_node(node)
+                 restart_after: int = 200, flags: tuple[str, ...] = ()) -> None:
+        self.executable, self.flags = find_node(node), flags
         self.timeout, self.restart_after = timeout, restart_after
         self._lock = threading.RLock()
         self._folder = tempfile.TemporaryDirectory(prefix="transpile-")
@@ -199,8 +202,9 @@ class NodeHost:
 
     def _start(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [self.executable, *FLAGS, str(RUNNER), self._folder.name], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+            [self.executable, *FLAGS, *self.flags, str(RUNNER), self._folder.name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            encoding="utf-8")
         self._answers, self._stderr = Queue(), deque(maxlen=40)
         for stream, sink in ((process.stdout, self._answers.put),
                              (process.stderr, self._stderr.append)):
@@ -266,14 +270,26 @@ def _frame(stack: str) -> str:
     return f"{frame[1] or 'top level'}, line {frame[2]} of the module" if frame else ""
 
 
-_SHARED: dict[str, NodeHost] = {}
+_SHARED: dict[tuple[str, tuple[str, ...]], NodeHost] = {}
 _SHARED_LOCK = threading.Lock()
 
 
-def shared_host(node: str | None = None) -> NodeHost:
-    """One host for the whole process and executable, closed at exit."""
-    path = find_node(node)
+def shared_host(node: str | None = None, flags: tuple[str, ...] = ()) -> NodeHost:
+    """One host for the whole process, executable and flags, closed at exit."""
+    key = find_node(node), flags
     with _SHARED_LOCK:
-        if path not in _SHARED:
-            _SHARED[path] = NodeHost(path)
-        return _SHARED[path]
+        if key not in _SHARED:
+            _SHARED[key] = NodeHost(key[0], flags=flags)
+        return _SHARED[key]
+
+
+@lru_cache
+def relaxed_simd_flags(node: str | None = None) -> tuple[str, ...]:
+    """What makes a Node run relaxed SIMD that does not do so by itself; empty if nothing does."""
+    from transpile.targets.wasm.encoder import Function, encode_module
+    zeros = (("f32.const", 0.0), ("f32x4.splat",)) * 3
+    probe = encode_module([Function("f", 0, (), (*zeros, ("f32x4.relaxed_madd",), ("drop",)))])
+    script = f"new WebAssembly.Module(Buffer.from('{probe.hex()}', 'hex'))"
+    tried = subprocess.run([find_node(node), RELAXED_SIMD, "-e", script], capture_output=True,
+                           check=False, timeout=30)
+    return (RELAXED_SIMD,) if tried.returncode == 0 else ()

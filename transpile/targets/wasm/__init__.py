@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transpile.kernels.transpose import transpose
 from transpile.lower.advance import advance
+from transpile.lower.fma import fuse_products
 from transpile.lower.hoist import hoist
-from transpile.lower.stmt import Kernel
+from transpile.lower.stmt import Kernel, Stmt
 from transpile.lower.vectorize import vectorize
 from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
@@ -19,14 +22,21 @@ from transpile.targets.wasm.schedule import panel, schedule
 from transpile.targets.wasm.threads import Split, team_of
 
 
-def function(kernel: Kernel, name: str) -> Function:
+def function(kernel: Kernel, name: str, *, relaxed: bool = False) -> Function:
     """A function of i32 byte addresses of the arguments, then of the dimensions."""
-    return Printer(kernel).function(name, advance(hoist(vectorize(kernel.body))))
+    return _printed(kernel, name, vectorize(kernel.body), relaxed)
 
 
-def opened(share: Split) -> Function:
+def opened(share: Split, *, relaxed: bool = False) -> Function:
     """A kernel's function with the bounds of its outermost loops as last parameters."""
-    return Printer(share.kernel).function("", advance(hoist(share.body)))
+    return _printed(share.kernel, "", share.body, relaxed)
+
+
+def _printed(kernel: Kernel, name: str, body: Sequence[Stmt], relaxed: bool) -> Function:
+    body = advance(hoist(body))
+    if relaxed:
+        return Printer(kernel, column="relaxed").function(name, fuse_products(body))
+    return Printer(kernel).function(name, body)
 
 
 def print_kernel(kernel: Kernel, name: str) -> str:
@@ -34,12 +44,17 @@ def print_kernel(kernel: Kernel, name: str) -> str:
     return disassemble(function(kernel, name))
 
 
-def assemble(program: Program, *, steps: bool = False, threads: bool = False) -> bytes:
-    """The binary of a whole program, see `program.assemble`; with `threads` one for several."""
+def assemble(program: Program, *, steps: bool = False, threads: bool = False,
+             relaxed: bool = False) -> bytes:
+    """The binary of a whole program, see `program.assemble`; with `threads` one for several.
+
+    Args:
+        relaxed: for engines with relaxed SIMD: products are fused with sums.
+    """
     team = team_of(program) if threads else None
     splits = team.splits if team else {}
-    kernels = [opened(splits[k.name]) if k.name in splits else function(k, "")
-               for k in program.kernels]
+    kernels = [opened(splits[k.name], relaxed=relaxed) if k.name in splits
+               else function(k, "", relaxed=relaxed) for k in program.kernels]
     return assemble_program(program, kernels, steps=steps, team=team)
 
 

@@ -55,7 +55,7 @@ SIMD = [
     (227, "f32x4.sqrt f32x4.add f32x4.sub f32x4.mul f32x4.div f32x4.min f32x4.max f32x4.pmin"),
     (235, "f32x4.pmax"), (248, "i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u"),
     (250, "f32x4.convert_i32x4_s f32x4.convert_i32x4_u"),
-    (0x105, "f32x4.relaxed_madd f32x4.relaxed_nmadd"),
+    (0x105, "f32x4.relaxed_madd f32x4.relaxed_nmadd"), (0x10B, "i32x4.relaxed_laneselect"),
 ]
 ATOMIC = [
     (0, "memory.atomic.notify memory.atomic.wait32"), (16, "i32.atomic.load"),

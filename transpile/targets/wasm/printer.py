@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from transpile.ir.dims import atoms, ceildiv, nonnegative
 from transpile.ir.dims import lower as lower_bound
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
+from transpile.lower.fma import fused
 from transpile.lower.scalar import SCALARS, cost
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
-from transpile.lower.walk import indices, parts, statements
+from transpile.lower.walk import indices, parts, statements, uses
 from transpile.targets.wasm.body import SIZES, Body, kind_of, never_negative, scaled
 from transpile.targets.wasm.encoder import Function
 
@@ -36,11 +37,13 @@ class Printer(Body):
         falling: pointers that some statement moves down.
         shared: locals that hold parts of the decomposition being printed, by identity.
         wanted: how often each of its parts is used.
+        column: of the scalar table: "wasm", or "relaxed".
     """
 
     falling: set[str] = field(default_factory=set)
     shared: dict[int, int] = field(default_factory=dict)
     wanted: Counter[int] = field(default_factory=Counter)
+    column: str = "wasm"
 
     def function(self, name: str, body: Sequence[Stmt]) -> Function:
         self.falling = {s.name for s in statements(body) if isinstance(s, Assign)
@@ -195,7 +198,7 @@ class Printer(Body):
             self.emit("v128.load32_splat", offset)
             return
         row = SCALARS[value.fn]
-        cell = row.cell("wasm", value.args[0].dtype)
+        cell = row.cell(self.column, value.args[0].dtype)
         if cell is None:
             assert row.decompose is not None, (value.fn, value.args[0].dtype)
             self.decomposition(value)
@@ -245,7 +248,9 @@ class Printer(Body):
         saved = self.shared, self.wanted
         temporaries: list[tuple[str, int]] = []
         expanded = row.decompose(*[self.operand(arg, temporaries) for arg in value.args])
-        self.shared, self.wanted = {}, _uses(expanded)
+        if self.column == "relaxed":
+            expanded = fused(expanded)
+        self.shared, self.wanted = {}, uses(expanded)
         self.expr(expanded)
         kinds = {id(p): kind_of(p.dtype) for p in parts(expanded)}
         temporaries += [(kinds[key], number) for key, number in self.shared.items()]
@@ -264,17 +269,3 @@ class Printer(Body):
         name = f"#{number}"
         self.numbers[("local", name) if kind == "i32" else ("local", name, kind)] = number
         return Local(name, arg.dtype)
-
-
-def _uses(expr: Expr) -> Counter[int]:
-    """How often each call in a decomposition is used, by identity."""
-    seen: Counter[int] = Counter()
-
-    def visit(e: Expr) -> None:
-        if isinstance(e, Call):
-            seen[id(e)] += 1
-            if seen[id(e)] == 1:
-                for arg in e.args:
-                    visit(arg)
-    visit(expr)
-    return seen
