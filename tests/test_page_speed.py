@@ -63,7 +63,7 @@ def test_targets_are_switched_and_each_has_a_bar_for_each_kernel(
     kernels = {p.target: {k.name for k in p.kernels} for p in module.programs if p.kernels}
     kernels["webgl"] = {d.label for d in plan_webgl(module.programs[-1].graph).draws}
     best = page.get_attribute("#output-0", "data-best")
-    assert page.locator(".fastest").count() == 1
+    assert page.locator(".fastest").count() >= 1
     for target in ("webgl", "js", "wasm"):
         page.check(f"input[value={target}]")
         page.wait_for_function(

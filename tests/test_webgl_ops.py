@@ -12,7 +12,7 @@ from webgl_batch import WebglCase, run_webgl, webgl_case
 
 from transpile.verify.browser import BrowserHost
 
-GRAPHS = 60
+GRAPHS = 200
 
 
 @pytest.fixture(scope="module")

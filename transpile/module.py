@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from transpile.verify.check import VerificationReport
 
 BROWSER_TARGETS = ("webgl", "webgpu")
+HEADER_LINES = 16
+"""The comment at the top of a module is no longer."""
+
+OWN_FILE = re.compile(r"[\w-]+\.[0-9a-f]{16}\.bin", re.ASCII)
+"""What the file of weights beside a module is called."""
+
+WRITTEN = 1 << 24
+"""How much of a file is written at a time: a large one is not encoded whole."""
+
 DECLARATIONS = {".js": ".d.ts", ".mjs": ".d.mts", ".cjs": ".d.cts"}
 
 
@@ -85,15 +95,8 @@ class Module:
             JavaScriptError: the module refuses the inputs or lacks the target.
             DependencyError: Node or the browser is missing.
         """
-        if target in BROWSER_TARGETS:
-            from transpile.verify.browser import shared_browser
-            esm = self.format == "esm" and not self.files
-            source = self.source if esm else self.debug_source
-            return shared_browser().run(source, inputs, target)
-        from transpile.verify.node import shared_host
         source, kind = runnable(self.source, self.format)
-        return shared_host(self.node, self.node_flags).run(source, inputs, target, kind,
-                                                           files=self.files)
+        return run_source(source, kind, inputs, target, self.files, self.node, self.node_flags)
 
     def steps(self, inputs: Mapping[str, object], target: str = "js"
               ) -> list[tuple[str, np.ndarray]]:
@@ -139,14 +142,31 @@ class Module:
         return replace(self, node_flags=flags) if flags else None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the module, its declarations and files beside it; whole or not at all."""
+        """Write the module, its declarations and files beside it; whole or not at all.
+
+        Of a module that was there before, the file of weights goes if the new one has another.
+        """
         path = Path(path)
+        former = _file_of_weights(path)
         for name, data in self.files.items():
             write_atomically(path.with_name(name), data)
         declarations = declarations_path(path)
         if declarations and self.format != "html":
             write_atomically(declarations, self.dts)
         write_atomically(path, self.source)
+        if former and former.name not in self.files:
+            former.unlink(missing_ok=True)
+
+
+def _file_of_weights(path: Path) -> Path | None:
+    """The file of weights that the module at `path` names as its own, if there is one."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            header = "".join(islice(file, HEADER_LINES))
+    except (OSError, UnicodeDecodeError):
+        return None
+    name = stored_as(header)[1] if "made by transpile" in header else ""
+    return path.with_name(name) if OWN_FILE.fullmatch(name) else None
 
 
 def declarations_path(path: Path) -> Path | None:
@@ -165,7 +185,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            for start in range(0, len(content), WRITTEN):
+                part = content[start:start + WRITTEN]
+                file.write(part.encode() if isinstance(part, str) else part)
         mask = os.umask(0)
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
@@ -218,6 +240,34 @@ def files_beside(path: Path, source: str) -> dict[str, bytes]:
                           why=error.strerror or str(error),
                           fix="put the file of weights beside the module, or build it again"
                           ) from None
+
+
+def run_source(source: str, format: str, inputs: Mapping[str, object], target: str,
+               files: Mapping[str, bytes], node: str | None = None,
+               node_flags: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """The outputs by name of a module's source, where its target runs; see `Module.run`.
+
+    Args:
+        format: `esm`, `cjs` or `iife`.
+        files: what lies beside it, by name.
+        node_flags: further flags for Node.
+    """
+    if target in BROWSER_TARGETS:
+        from transpile.verify.browser import shared_browser
+        return shared_browser().run(as_es_module(source, format), inputs, target, files=files)
+    from transpile.verify.node import shared_host
+    return shared_host(node, node_flags).run(source, inputs, target, format, files=files)
+
+
+def as_es_module(source: str, format: str) -> str:
+    """A module of any format as one that a browser imports; its own text stays as it is."""
+    if format == "esm":
+        return source
+    if format == "cjs":
+        return f"const module = {{}};\n{source}\nexport {{ load, predict, inputs, outputs }};\n"
+    found = re.search(r"^(?:const|let|var)\s+([\w$]+)\s*=", source, re.MULTILINE)
+    name = found[1] if found else "undefined"
+    return f"{source}\nexport const {{ load, predict, inputs, outputs }} = {name};\n"
 
 
 def _format(path: Path, text: str) -> str:

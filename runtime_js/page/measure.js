@@ -1,6 +1,7 @@
 // How long calls take where the clock is coarse: they are repeated until it can tell.
 
 export const ENOUGH = 2;
+export const ENOUGH_DRAWS = 10;
 export const WARM_UP = 100;
 export const MOST_REPEATS = 1e6;
 
@@ -28,38 +29,29 @@ export async function promiseClock(run, count) {
   return performance.now() - start;
 }
 
-// A task of its own, without the delay of a timer.
-export function turn() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
-}
-
-// For draws: the GPU's own timer where there is one, else a fence behind them.
+// For draws: the GPU's own timer where there is one, else reading a pixel back waits for them.
 export function gpuClock(gl) {
   const timer = gl.getExtension('EXT_disjoint_timer_query_webgl2');
+  const pixel = new Uint8Array(4);
+  const frame = gl.createFramebuffer();
+  const buffer = gl.createRenderbuffer();
+  gl.bindRenderbuffer(gl.RENDERBUFFER, buffer);
+  gl.renderbufferStorage(gl.RENDERBUFFER, gl.RGBA8, 1, 1);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+  gl.framebufferRenderbuffer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.RENDERBUFFER, buffer);
 
-  async function wait() {
-    const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
-    gl.flush();
-    while (!gl.isContextLost() && gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED) {
-      await turn();
-    }
-    gl.deleteSync(sync);
+  function wait() {
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
   }
 
   async function fenced(run, count) {
-    await wait();
+    wait();
     const start = performance.now();
-    await wait();
+    wait();
     const between = performance.now();
     for (let i = 0; i < count; i++) run();
-    await wait();
+    wait();
     return Math.max(0, performance.now() - between - (between - start));
   }
 
@@ -68,7 +60,7 @@ export function gpuClock(gl) {
     gl.beginQuery(timer.TIME_ELAPSED_EXT, query);
     for (let i = 0; i < count; i++) run();
     gl.endQuery(timer.TIME_ELAPSED_EXT);
-    await wait();
+    wait();
     for (let tries = 0; tries < 100; tries++) {
       if (gl.getQueryParameter(query, gl.QUERY_RESULT_AVAILABLE)) break;
       await pause();
@@ -77,11 +69,16 @@ export function gpuClock(gl) {
     gl.deleteQuery(query);
     return time && !gl.getParameter(timer.GPU_DISJOINT_EXT) ? time : fenced(run, count);
   }
-  return { fenced, queried: timer ? queried : fenced };
+
+  function end() {
+    gl.deleteFramebuffer(frame);
+    gl.deleteRenderbuffer(buffer);
+  }
+  return { fenced, queried: timer ? queried : fenced, end };
 }
 
 // The median time of a call in milliseconds.
-export async function timeCall(clock, run, samples) {
+export async function timeCall(clock, run, samples, enough = ENOUGH) {
   let count = 1;
   let times;
   let total;
@@ -91,12 +88,12 @@ export async function timeCall(clock, run, samples) {
     while (times.length < samples && total < 1000) {
       times.push(await clock(run, count));
       total += times[times.length - 1];
-      if (times[0] < ENOUGH / 2) break;
+      if (times[0] < enough / 2) break;
       await pause();
     }
     count *= 4;
     // One that was held up by something else says nothing.
-  } while (median(times) < ENOUGH / 2 && count < MOST_REPEATS);
+  } while (median(times) < enough / 2 && count < MOST_REPEATS);
   return median(times) * 4 / count;
 }
 
@@ -105,12 +102,15 @@ export async function timeKernels(model, given, gl) {
   const kernels = new Map();
   const clock = gl && gpuClock(gl);
   for (const { kernel, run, onCpu } of model.steps(given)) {
-    const time = await timeCall(clock ? onCpu ? clock.fenced : clock.queried : wallClock, run, 3);
+    const time = clock
+      ? await timeCall(onCpu ? clock.fenced : clock.queried, run, 3, ENOUGH_DRAWS)
+      : await timeCall(wallClock, run, 3);
     const known = kernels.get(kernel) || { kernel, calls: 0, time: 0 };
     kernels.set(kernel, known);
     known.calls++;
     known.time += time;
   }
+  if (clock) clock.end();
   return Array.from(kernels.values());
 }
 

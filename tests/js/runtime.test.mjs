@@ -4,6 +4,7 @@ import test from 'node:test';
 import { bool, float32, int32, orderInputs, readInput, uint8, unpack }
   from '../../runtime_js/inputs.js';
 import { copyOut } from '../../runtime_js/outputs.js';
+import { gpuClock, median, timeCall } from '../../runtime_js/page/measure.js';
 import { compareGolden, goldenInputs } from '../../runtime_js/selftest.js';
 import { decodeBase64, weightChunks } from '../../runtime_js/weights.js';
 
@@ -98,4 +99,35 @@ test('golden inputs stay in their range', () => {
   const { x, i } = goldenInputs(3, [['x', [50], -2, 3], ['i', [50], 4, 9, true]]);
   assert.ok(x.data.every((value) => value >= -2 && value < 3));
   assert.deepStrictEqual([...new Set(i.data)].sort(), [4, 5, 6, 7, 8]);
+});
+
+test('a call is repeated until the clock can tell how long it takes', async () => {
+  for (const cost of [0.001, 0.3, 40]) {
+    const counts = [];
+    const clock = async (run, count) => {
+      counts.push(count);
+      return Math.floor(cost * count * 10) / 10;  // a tenth of a millisecond is the least it sees
+    };
+    const time = await timeCall(clock, () => {}, 3);
+    assert.ok(Math.abs(time / cost - 1) < 0.1, `${time} instead of ${cost}`);
+    assert.ok(cost < 1 || Math.max(...counts) === 1);
+  }
+  assert.deepStrictEqual([median([3, 1, 2]), median([4, 1, 2, 3])], [2, 2.5]);
+});
+
+test('draws are timed by the timer of the GPU, else by the wall clock', async () => {
+  let disjoint = false;
+  let drawn = 0;
+  const gl = new Proxy({
+    getExtension: () => ({ TIME_ELAPSED_EXT: 1, GPU_DISJOINT_EXT: 2 }),
+    getQueryParameter: (query, name) => name === 'available' || 3e6,
+    QUERY_RESULT_AVAILABLE: 'available',
+    QUERY_RESULT: 'result',
+    getParameter: () => disjoint
+  }, { get: (known, name) => name in known ? known[name] : () => {} });
+  const clock = gpuClock(gl);
+  assert.strictEqual(await clock.queried(() => { drawn++; }, 4), 3);
+  disjoint = true;
+  assert.notStrictEqual(await clock.queried(() => { drawn++; }, 4), 3);
+  assert.strictEqual(drawn, 12);
 });

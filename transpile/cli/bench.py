@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--input", "inputs", multiple=True, callback=array_files,
               metavar="NAME=FILE.npy | FILE.npz", help="Default: random, named dims 1.")
 @click.option("--target", default="all", show_default=True,
-              help="js, wasm, or all of these that the module has.")
+              help="js, wasm, webgl, or all that run under Node.")
 @click.option("--seconds", type=click.FloatRange(0.0, 600.0), default=1.0, show_default=True)
 @click.option("--kernels", "rows", type=click.IntRange(0), default=20, show_default=True,
               help="The slowest so many are shown.")
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 @debug_option
 def command(out: str, source: str | None, inputs: dict[str, Any], target: str, seconds: float,
             rows: int, history: str | None, node: str | None) -> None:
-    """Measure the built module OUT.js under Node; SOURCE adds its kernels."""
+    """Measure the built module OUT.js under Node, webgl in a Chromium; SOURCE adds its kernels."""
     from rich.console import Console
 
     from transpile import bench
+    from transpile.bench_browser import measure_webgl
     from transpile.module import files_beside, read_module
     from transpile.verify.node import NodeHost, find_node
     text, kind = read_module(Path(out))
@@ -47,11 +48,11 @@ def command(out: str, source: str | None, inputs: dict[str, Any], target: str, s
     console = Console()
     with NodeHost(node) as host:
         host.provide(files)
-        inputs = inputs or random_arrays(host.describe(text, targets[0], kind)["inputs"])
+        inputs = inputs or random_arrays(host.describe(text, "auto", kind)["inputs"])
     module = _compiled(source, text, targets, console) if source else None
-    result = bench.measure(text, kind, inputs, targets, find_node(node), seconds,
-                           module.debug_source if module else "",
-                           module.programs if module else (), files)
+    given = (seconds, module.debug_source if module else "", module.programs if module else ())
+    result = (measure_webgl(text, kind, inputs, *given, files) if targets == ("webgl",)
+              else bench.measure(text, kind, inputs, targets, find_node(node), *given, files))
     path = None if history is None else Path(history or Path(out).with_suffix(".bench.json"))
     earlier = bench.read_history(path) if path else []
     console.print(_latency_table(result, len(text), earlier))
@@ -70,11 +71,11 @@ def _header(text: str, key: str) -> str:
 def _targets(text: str, wanted: str) -> tuple[str, ...]:
     from transpile.bench import TARGETS
     from transpile.errors import UnsupportedError
-    built = [t for t in TARGETS if t in _header(text, "targets").split(", ")]
+    built = _header(text, "targets").split(", ")
     if wanted != "all" and wanted not in built:
         raise UnsupportedError(f"the module cannot be timed with the target {wanted}",
                                fix=f"use {' or '.join(built)}")
-    return tuple(built) if wanted == "all" else (wanted,)
+    return tuple(t for t in TARGETS if t in built) if wanted == "all" else (wanted,)
 
 
 def _compiled(source: str, text: str, targets: tuple[str, ...], console: Any) -> Module:
@@ -107,7 +108,8 @@ def _latency_table(result: Bench, file_bytes: int, earlier: list[dict[str, Any]]
     from rich.table import Table
     table = Table("target", "median ms", "fastest ms", "95 % ms", "runs", "load ms",
                   *(["last time", "best time"] if earlier else []), title_justify="left",
-                  title=f"{size(file_bytes)} file; SIMD peak here {result.peak:.1f} GFLOP/s")
+                  title=f"{size(file_bytes)} file" + (
+                      f"; SIMD peak here {result.peak:.1f} GFLOP/s" if result.peak else ""))
     for one in result.targets:
         times = sorted(one.times)
         table.add_row(one.target, f"{one.median:.3f}", f"{times[0]:.3f}",
@@ -130,7 +132,8 @@ def _kernel_table(one: TargetTime, peak: float, rows: int) -> Any:
     total = sum(k.milliseconds for k in one.kernels) or 1.0
     hidden = len(one.kernels) - rows
     table = Table("kernel", "calls", "ms a run", "share", "FLOP", "GFLOP/s", "of peak", "bytes",
-                  title=f"{one.target}: kernels, the fastest of {len(one.times)} runs",
+                  title=f"{one.target}: kernels, " + (
+                      f"the fastest of {len(one.times)} runs" if peak else "the median of each"),
                   caption=f"and {hidden} faster ones" if hidden > 0 else None,
                   title_justify="left", caption_justify="left")
     for kernel in one.kernels[:rows]:
@@ -138,5 +141,6 @@ def _kernel_table(one: TargetTime, peak: float, rows: int) -> Any:
         table.add_row(kernel.name, str(kernel.calls), f"{kernel.milliseconds:.4f}",
                       f"{100 * kernel.milliseconds / total:.0f} %", count(kernel.flops),
                       f"{rate:.2f}" if kernel.flops else "",
-                      f"{100 * rate / peak:.0f} %" if kernel.flops else "", size(kernel.bytes))
+                      f"{100 * rate / peak:.0f} %" if kernel.flops and peak else "",
+                      size(kernel.bytes))
     return table

@@ -1,4 +1,4 @@
-"""`transpile run`: a module under Node, from array files to an array file."""
+"""`transpile run`: a module under Node or in a browser, from array files to an array file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ from transpile.cli.options import array_files, debug_option, node_option
 @debug_option
 def command(out: str, inputs: dict[str, Any], target: str, output: str | None,
             node: str | None) -> None:
-    """Run the built module OUT.js under Node."""
+    """Run the built module OUT.js: under Node, and the target webgl in a Chromium."""
     import numpy as np
 
-    from transpile.module import files_beside, read_module
-    from transpile.verify.node import shared_host
+    from transpile.module import files_beside, read_module, run_source
     source, kind = read_module(Path(out))
-    result = shared_host(node).run(source, inputs, target, kind,
-                                   files=files_beside(Path(out), source))
+    result = run_source(source, kind, inputs, target, files_beside(Path(out), source), node)
     if output:
         np.savez(output, **result)  # type: ignore[arg-type]
         return

@@ -85,7 +85,7 @@ class BrowserHost:
     def __init__(self, chromium: str | None = None, *, headers: Mapping[str, str] | None = None,
                  timeout: float = 120.0) -> None:
         self.messages: list[str] = []
-        self._files: dict[str, str] = {}
+        self._files: dict[str, str | bytes] = {}
         self._headers = dict(headers or {})
         self._browser = launch(chromium)
         self.page = self._browser.new_page()
@@ -109,7 +109,7 @@ class BrowserHost:
         atexit.unregister(self.close)
         self._browser.close()
 
-    def open(self, files: Mapping[str, str], path: str = "index.html",
+    def open(self, files: Mapping[str, str | bytes], path: str = "index.html",
              headers: Mapping[str, str] | None = None) -> Any:
         """Serve `files` under https://app.test/, go to `path`, and return the page.
 
@@ -125,14 +125,14 @@ class BrowserHost:
         self.page.goto(ORIGIN + path)
         return self.page
 
-    def run(self, source: str, inputs: Mapping[str, object], target: str = "js"
-            ) -> dict[str, np.ndarray]:
-        """The outputs, by name, of the ES module `source` for `inputs`.
+    def run(self, source: str, inputs: Mapping[str, object], target: str = "js", *,
+            files: Mapping[str, bytes] | None = None) -> dict[str, np.ndarray]:
+        """The outputs, by name, of the ES module `source` for `inputs`; `files` lie beside it.
 
         Raises:
             JavaScriptError: the module threw, or the browser does not have the target.
         """
-        answer = self._call("run", source, target, encode_inputs(inputs, None))
+        answer = self._call("run", source, target, encode_inputs(inputs, None), files)
         return decode_outputs(answer["outputs"])
 
     def debug(self, source: str, inputs: Mapping[str, object], target: str = "webgl"
@@ -146,7 +146,8 @@ class BrowserHost:
         """What the module's own `selfTest()` says."""
         return self._call("selfTest", source, target, {})["result"]
 
-    def _call(self, op: str, source: str, target: str, inputs: Mapping[str, Any]) -> Any:
+    def _call(self, op: str, source: str, target: str, inputs: Mapping[str, Any],
+              files: Mapping[str, bytes] | None = None) -> Any:
         from hashlib import sha256
 
         from playwright.sync_api import Error
@@ -157,7 +158,7 @@ class BrowserHost:
             self.page.wait_for_function("() => globalThis.transpileRunner")
             self._ready = True
         path = f"{sha256(source.encode()).hexdigest()[:24]}.js"
-        self._files[path] = source
+        self._files |= {path: source, **(files or {})}
         try:
             answer = self.page.evaluate(
                 "([op, path, target, inputs]) => transpileRunner[op](path, target, inputs)",

@@ -19,12 +19,18 @@ function map(object, change) {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 }
 
-const models = {};
+let model;
+let opened;
 
+// One at a time: a browser takes away contexts of which there are too many.
 async function modelAt(path, target) {
   const key = path + '|' + target;
-  if (!models[key]) models[key] = await (await import(path)).load({ target, returnState: true });
-  const model = models[key];
+  if (opened !== key) {
+    if (model) model.dispose();
+    opened = model = undefined;
+    model = await (await import(path)).load({ target, returnState: true });
+    opened = key;
+  }
   if (target !== 'auto' && model.target !== target) {
     throw new Error('target ' + target + ' is not available here: ' +
       JSON.stringify(model.skipped || []));
