@@ -31,7 +31,7 @@ def hostile(name: str) -> Program:
     kernels = tuple(replace(k, name=name, formula=f"copy {name}", where=name)
                     for k in base.kernels)
     calls = tuple(replace(c, kernel=name, label=name, formula=name) for c in base.calls)
-    return replace(base, name=name, origin=name, kernels=kernels, calls=calls)
+    return replace(base, name=name, origin=name, kernels=kernels, tasks=calls)
 
 
 @pytest.mark.parametrize("minify", [False, True])

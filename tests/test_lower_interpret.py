@@ -98,7 +98,7 @@ def test_arguments_must_have_their_sizes_and_dtypes() -> None:
 
 def test_what_nothing_has_written_is_not_a_number() -> None:
     graph = graph_of("neg", [TensorType("float32", (3,))], {})
-    program = replace(lower_graph(graph), calls=())
+    program = replace(lower_graph(graph), tasks=())
     found = run_program(program, {"x0": np.zeros(3, np.float32)})
     assert np.isnan(found["out"]).all()
 

@@ -10,7 +10,7 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.types import TensorType
 from transpile.lower.memory import Lifetime, align, plan
 from transpile.lower.storage import Storage
-from transpile.program import Buffer, BufferKind, Call
+from transpile.program import Branch, Buffer, BufferKind, Call, Repeat
 
 ITEM_BYTES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
 
@@ -19,18 +19,27 @@ Living = tuple[Lifetime, TensorType, BufferKind]
 
 @dataclass(frozen=True)
 class Step:
-    """A call, the node in whose memory it stores, and those whose memory it reads.
+    """A call, the nodes in whose memory it stores, and those whose memory it reads.
 
     Attributes:
+        call: what is done; a `Mark` where a branch or loop begins or ends.
         at_load: True where it depends on weights alone, and so runs once.
         scratches: names and types of buffers that live during this call only.
     """
 
-    call: Call
-    output: Node
+    call: Call | Mark
+    outputs: tuple[Node, ...]
     reads: tuple[Node, ...]
     at_load: bool
     scratches: tuple[tuple[str, TensorType], ...] = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place between calls: a branch or loop begins, its other side begins, or it ends."""
+
+    task: Branch | Repeat | None = None
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def arrange(graph: Graph, steps: Sequence[Step], storage: Storage, *, reuse: boo
                           *(storage.root(n) for _, n in graph.outputs)])
     passing = [n for n in read if n.is_constant and reuse and n not in read_later]
     kept = [n for n in read if n.is_constant and n not in passing]
-    made = [s.output for s in prepared if s.output in read_later or not reuse]
+    made = [n for s in prepared for n in s.outputs if n in read_later or not reuse]
     results, start = _in_a_row(made, "prepared", 0)
     weights, arena = _in_a_row(kept, "weight", start)
     passed, end = _in_a_row(passing, "weight", arena)
@@ -117,8 +126,9 @@ def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage, lasting: Con
         for n in graph.inputs]
     first: dict[Node, int] = {}
     for position, step in enumerate(run):
-        first.setdefault(step.output, position)
-        last[step.output] = max(last.get(step.output, 0), position)
+        for node in step.outputs:
+            first.setdefault(node, position)
+            last[node] = max(last.get(node, 0), position)
     for node, position in first.items():
         result.append((Lifetime(node.name, nbytes(node.type), position, last[node]), node.type,
                        "output" if node in outputs else "temp"))
@@ -128,9 +138,8 @@ def _lifetimes(graph: Graph, run: Sequence[Step], storage: Storage, lasting: Con
 def _between(prepared: Sequence[Step], made: Sequence[Node]) -> list[Living]:
     """What is made at load for other preparations alone."""
     last = {n: position for position, step in enumerate(prepared) for n in step.reads}
-    return [(Lifetime(s.output.name, nbytes(s.output.type), position,
-                      last.get(s.output, position)), s.output.type, "prepared")
-            for position, s in enumerate(prepared) if s.output not in made]
+    return [(Lifetime(n.name, nbytes(n.type), position, last.get(n, position)), n.type, "prepared")
+            for position, s in enumerate(prepared) for n in s.outputs if n not in made]
 
 
 def _scratches(steps: Iterable[tuple[int, Step]]) -> list[Living]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
 from transpile.arrange import Step, arrange
-from transpile.fuse import Group, fuse
+from transpile.fuse import Group
 from transpile.ir.dims import Dim, product
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, all_graphs, inner_graphs
 from transpile.ir.types import TensorType
 from transpile.lower.expansion import over_names
 from transpile.lower.expr import Expr
@@ -28,8 +30,9 @@ from transpile.ops.contract import parse_equation
 from transpile.ops.registry import Routine
 from transpile.passes import Observer, run_pipeline
 from transpile.passes.compress import Compressed, compress
-from transpile.place import fill_border, place
+from transpile.place import fill_border
 from transpile.program import Call, Port, Program
+from transpile.regions import Part, apart, build_region, in_place, parts_of, storage_of, tasks
 from transpile.targets import TARGETS, Target
 
 
@@ -82,36 +85,42 @@ def lower_optimised(graph: Graph, target: Target, lead: Target,
     """
     graph, _ = run_pipeline(graph, observer if target is lead else None,
                             passes=[p for p in lead.passes if p.name not in without])
-    graph = with_unique_names(graph)
-    whole = {n for n in graph.nodes if shared and n.op in EXPANSIONS}
-    groups = fuse(graph, whole) if target.cpu else []  # others plan their own memory
-    builder = _Builder(target, Storage(panels_of(groups, graph, lead), place(groups, graph)))
-    for group in groups:
-        builder.add(group)
+    graph = with_unique_names(apart(graph))
+    whole = {n for one in all_graphs(graph) for n in one.nodes if shared and n.op in EXPANSIONS}
+    part = parts_of(graph, whole) if target.cpu else Part(graph, [])  # others plan their own memory
+    builder = _Builder(target, storage_of(part, panels_of(part, lead)))
+    builder.build(part)
     return _assemble(graph, target, builder, reuse=reuse, lasting=lasting)
 
 
 def with_unique_names(graph: Graph) -> Graph:
-    """Every node named, no two alike: names serve as buffers and as labels in failures."""
-    taken = {n.name for n in graph.inputs}
+    """Every node named, no two alike: names serve as buffers and as labels in failures.
+
+    The graphs inside nodes are named likewise, their inputs too.
+    """
+    return _named(graph, {n.name for n in graph.inputs}, {n: n for n in graph.inputs})
+
+
+def _named(graph: Graph, taken: set[str], done: dict[Node, Node]) -> Graph:
+    """`done` holds what is named: the model's inputs, and constants that lie in several graphs."""
     new: dict[Node, str] = {}
     # The last node made for a variable bears its name; earlier ones get a suffix.
-    for node in reversed(graph.nodes):
-        if node.op == "input":
-            continue
-        base = name = node.name if node.name and node.name not in taken else _described(node)
+    for node in reversed([n for n in graph.nodes if n not in done]):
+        own = node.name and (node.name not in taken or node.op == "input")
+        base = name = node.name if own else _described(node)
         count = 1
         while name in taken:
             count += 1
             name = f"{base}_{count}"
         taken.add(name)
         new[node] = name
-    done: dict[Node, Node] = {}
     for node in graph.nodes:
-        inputs = tuple(done[i] for i in node.inputs)
-        done[node] = node if node.op == "input" else replace(
-            node, inputs=inputs, name=new[node])
-    return replace(graph, outputs=tuple((n, done[v]) for n, v in graph.outputs))
+        if node not in done:
+            inner = {k: _named(g, taken, done) for k, g in inner_graphs(node).items()}
+            done[node] = replace(node, inputs=tuple(done[i] for i in node.inputs), name=new[node],
+                                 attrs=MappingProxyType({**node.attrs, **inner}))
+    return replace(graph, inputs=tuple(done[n] for n in graph.inputs),
+                   outputs=tuple((n, done[v]) for n, v in graph.outputs))
 
 
 def _described(node: Node) -> str:
@@ -149,7 +158,15 @@ class _Builder:
             n.is_constant or n in self.prepared for n in reads)
         if at_load:
             self.prepared.add(output)
-        self.steps.append(Step(call, output, reads, at_load, tuple(scratches)))
+        self.steps.append(Step(call, (output,), reads, at_load, tuple(scratches)))
+
+    def build(self, part: Part) -> None:
+        """The steps of a graph and of all that is inside it."""
+        for group in part.groups:
+            if group.kind == "region":
+                build_region(self, part, group.output)
+            else:
+                self.add(group)
 
     def _kernel(self, group: Group) -> tuple[Kernel, tuple[Node, ...], Mapping[str, int]]:
         """The kernel, the nodes it reads, and the values of sizes that are this call's alone."""
@@ -173,21 +190,26 @@ def anonymous(kernel: Kernel) -> Kernel:
     return replace(kernel, name="", args=args, body=rename_buffers(kernel.body, change))
 
 
-def panels_of(groups: Sequence[Group], graph: Graph, target: Target) -> dict[Node, int]:
+def panels_of(part: Part, target: Target) -> dict[Node, int]:
     """The weights that only contractions read, by columns: those are stored in panels."""
     result: dict[Node, int] = {}
-    anchors = [g.anchor for g in groups if g.anchor is not None]
-    fixed = _made_of_constants(graph)
+    parts = list(part.all())
+    anchors = [g.anchor for p in parts for g in p.groups if g.anchor is not None]
+    fixed = {n for p in parts for n in _made_of_constants(p.graph)}
+    users: dict[Node, list[Node]] = defaultdict(list)
+    for p in parts:  # a constant may lie in several graphs
+        for n, of in p.graph.users.items():
+            users[n] += of
     for anchor in anchors:
         weight = columns_operand(anchor)
         if weight is None or weight not in fixed or is_alias(weight) or any(
-                u not in anchors or columns_operand(u) is not weight for u in graph.users[weight]):
+                u not in anchors or columns_operand(u) is not weight for u in users[weight]):
             continue
         width = target.panel(weight.shape[-1], rows_per_weight(anchor))
         if width > 1:
             result[weight] = width
             if weight.op in (*EXPANSIONS, "widen_int8"):  # what it is made of, in the same order
-                result.update((n, width) for n in weight.inputs if len(graph.users[n]) == 1 and (
+                result.update((n, width) for n in weight.inputs if len(users[n]) == 1 and (
                     n.shape == weight.shape or weight.op == "widen_int8"))
     return result
 
@@ -288,7 +310,7 @@ def _statements(group: Group, target: Target, values: Values, out: Argument,
             values.bound[anchor] = lambda _: value
             return values.at(output, tuple(index))
         context = RoutineContext(out, anchor.type, lambda i: values.storage.offset(output, i),
-                                 epilogue)
+                                 epilogue, in_place=in_place(anchor, values.storage))
         body = form.build(context, *operands, **anchor.attrs)
         scratches += context.scratches
         return body, _count(body)
@@ -326,8 +348,9 @@ def _assemble(graph: Graph, target: Target, builder: _Builder, *, reuse: bool,
         tuple(Port(name, n.type, storage.root(n).name) for name, n in graph.outputs),
         graph.dim_names, found.buffers,
         {n.name: stored(n, storage.panels) for n in found.constants},
-        tuple(builder.kernels.values()), tuple(s.call for s in steps if not s.at_load),
-        found.weight_bytes, found.memory, graph, tuple(s.call for s in steps if s.at_load),
+        tuple(builder.kernels.values()), tasks(s.call for s in steps if not s.at_load),
+        found.weight_bytes, found.memory, graph,
+        tuple(s.call for s in steps if s.at_load and isinstance(s.call, Call)),
         found.weight_offset, found.passing_bytes, found.load_bytes,
         {n.name: width for n, width in storage.panels.items()})
 

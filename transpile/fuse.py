@@ -12,6 +12,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
+from transpile.ir.control import REGIONS
 from transpile.ir.dims import Dim
 from transpile.ir.graph import Graph, Node
 from transpile.lower.nest import Values
@@ -23,7 +24,7 @@ from transpile.ops import registry
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import Form, Pointwise, Reduction, Routine
 
-GroupKind = Literal["map", "reduce", "rows", "routine"]
+GroupKind = Literal["map", "reduce", "rows", "routine", "region"]
 
 CHEAP = 8
 """A producer up to this cost may be computed again for each read of an overlapping window."""
@@ -64,7 +65,7 @@ def form_of(node: Node) -> Form:
 
 
 def is_stored_elsewhere(node: Node) -> bool:
-    return node.op in ("input", "constant")
+    return node.op in ("input", "constant", "result")
 
 
 def fuse(graph: Graph, stored: Set[Node] = frozenset(), *, pads_inside: bool = False
@@ -85,6 +86,9 @@ def fuse(graph: Graph, stored: Set[Node] = frozenset(), *, pads_inside: bool = F
         if node in grouped or is_stored_elsewhere(node):
             continue
         if is_alias(node):
+            continue
+        if node.op in REGIONS:
+            groups.append(Group(node, "region", members={node}))
             continue
         group = _grow(Group(node, pads_inside=pads_inside), graph, outputs, position)
         if group.kind == "rows" and not is_rows(group):

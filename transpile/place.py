@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transpile.fuse import Group
+from transpile.ir.control import REGIONS
 from transpile.ir.dims import Axis, Dim, axis, nonnegative
 from transpile.ir.graph import Graph, Node
 from transpile.lower.expr import Const
@@ -51,7 +52,7 @@ def _operands(larger: Node) -> dict[Node, Place]:
 
 def _movable(node: Node, larger: Node, made: set[Node], graph: Graph) -> bool:
     return (node in made and node.dtype == larger.dtype
-            and not any(is_alias(u) for u in graph.users[node]))
+            and not any(is_alias(u) or u.op in REGIONS for u in graph.users[node]))
 
 
 def fill_border(pad: Node, storage: Storage, out: Argument) -> tuple[Stmt, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Union
 
 import numpy as np
 
@@ -60,6 +60,50 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """Runs `then` where the bool in the buffer `condition` is true, else `otherwise`.
+
+    `results` are labels and buffers of what comes out.
+    """
+
+    condition: str
+    results: tuple[tuple[str, str], ...]
+    then: tuple[Task, ...] = ()
+    otherwise: tuple[Task, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Runs `body` again and again, its number in the buffer `counter`, from 0 on.
+
+    Attributes:
+        limit: the counter's end, or the buffer that holds it; None for no end.
+        condition: a buffer whose bool is looked at before each trip.
+        results: labels and buffers of what comes out.
+    """
+
+    counter: str
+    limit: int | str | None
+    condition: str | None
+    results: tuple[tuple[str, str], ...]
+    body: tuple[Task, ...] = ()
+
+
+Task = Union[Call, Branch, Repeat]
+
+
+def calls_in(tasks: Iterable[Task]) -> Iterator[Call]:
+    """Every call, those inside branches and loops included, once each."""
+    for task in tasks:
+        if isinstance(task, Call):
+            yield task
+        elif isinstance(task, Branch):
+            yield from calls_in((*task.then, *task.otherwise))
+        else:
+            yield from calls_in(task.body)
+
+
+@dataclass(frozen=True)
 class Program:
     """What a target's part of the module consists of.
 
@@ -69,7 +113,7 @@ class Program:
             lie from `weight_offset` on, in this order.
         dims: named dimensions, bound from the input shapes at each run.
         prepare: calls that run once at load and fill the "prepared" buffers.
-        calls: the calls of a run.
+        tasks: what a run consists of, in order.
         weight_offset: where the weights begin.
         passing_bytes: of the weights at the end that only `prepare` reads: a run may overwrite
             them.
@@ -89,7 +133,7 @@ class Program:
     buffers: tuple[Buffer, ...]
     weights: dict[str, np.ndarray]
     kernels: tuple[Kernel, ...]
-    calls: tuple[Call, ...]
+    tasks: tuple[Task, ...]
     weight_bytes: int
     memory: Dim
     graph: Graph
@@ -109,10 +153,25 @@ class Program:
         return next(b for b in self.buffers if b.name == name)
 
     @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call that a run may make, those inside branches and loops included, once each."""
+        return tuple(calls_in(self.tasks))
+
+    @property
     def flops(self) -> Dim:
-        """Floating-point operations of one run."""
-        by_name = {k.name: k.flops for k in self.kernels}
-        total: Dim = 0
-        for call in self.calls:
-            total = total + by_name[call.kernel]
-        return total
+        """Floating-point operations of one run: of a branch both sides, of a loop all trips if
+        their number is known, else one."""
+        return _work(self.tasks, {k.name: k.flops for k in self.kernels})
+
+
+def _work(tasks: Iterable[Task], flops: Mapping[str, Dim]) -> Dim:
+    total: Dim = 0
+    for task in tasks:
+        if isinstance(task, Call):
+            total = total + flops[task.kernel]
+        elif isinstance(task, Branch):
+            total = total + _work(task.then, flops) + _work(task.otherwise, flops)
+        else:
+            trips = task.limit if isinstance(task.limit, int) else 1
+            total = total + trips * _work(task.body, flops)
+    return total

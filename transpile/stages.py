@@ -16,6 +16,7 @@ import numpy as np
 
 from transpile.errors import ShapeError, UnsupportedError
 from transpile.ir.dims import Dim, evaluate
+from transpile.ir.graph import all_graphs
 from transpile.ir.types import narrow_array
 from transpile.report import Progress, Report, gzip_size, silent
 
@@ -82,6 +83,7 @@ class Request:
     winograd: bool = True
     relaxed_simd: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
+    declined: str = ""
 
 
 TINY = 2000
@@ -118,6 +120,7 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     _known("arithmetic", (compute,), COMPUTES)
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
     _check_integers(wanted, compute)
+    wanted, declined = _able(graph, wanted)
     graph = replace(graph, name=name) if name else graph
     bound = check_state(graph, state or {})
     by_output = _labels(graph, labels or getattr(model, "labels", None))
@@ -131,7 +134,22 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
                    original_outputs(graph, model), hash_graph(graph, options), bool(targets),
                    weights, weights_file, threads,  # type: ignore[arg-type]
-                   compute, winograd, relaxed_simd, bound)
+                   compute, winograd, relaxed_simd, bound, declined)
+
+
+def _able(graph: Graph, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The targets that can run the graph, and why others are left out.
+
+    A GPU's draws are listed before a run: what is decided during it stays on the CPU.
+    """
+    from transpile.ir.control import REGIONS
+    from transpile.targets import TARGETS
+    found = [n for n in graph.nodes if n.op in REGIONS]
+    able = tuple(t for t in wanted if TARGETS[t].cpu or not found)
+    if able == wanted:
+        return wanted, ""
+    names = dict.fromkeys(n.op for n in found)
+    return able, f"left out: the model has a {' and a '.join(names)} that is decided at run time"
 
 
 def _known(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
@@ -169,7 +187,7 @@ def hash_graph(graph: Graph, options: Mapping[str, Any]) -> str:
     from transpile import __version__
     digest = hashlib.sha256(f"transpile {__version__}\n{graph}\n".encode())
     digest.update(json.dumps(options, sort_keys=True).encode())
-    for node in graph.constants:
+    for node in dict.fromkeys(n for one in all_graphs(graph) for n in one.constants):
         digest.update(f"\n{node.name} {node.type} ".encode())
         digest.update(np.ascontiguousarray(node.value).tobytes())
     return digest.hexdigest()
@@ -304,7 +322,8 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         memory=_plain(first.memory), flops=_plain(first.flops),
         kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
         removed={name: count for name, count in removed.items() if count},
-        files={name: len(data) for name, data in emitted.files.items()}, webgl=emitted.webgl,
+        files={name: len(data) for name, data in emitted.files.items()},
+        webgl=emitted.webgl or asked.declined,
         winograd=winograd_summary(first.graph), stored=stored.bytes_by_storage,
         refused=tuple(t.name for t in stored.refused),
         seconds=dict(stages.seconds))

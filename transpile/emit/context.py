@@ -24,6 +24,7 @@ from transpile.emit.options import EmitOptions, KernelPrinter
 from transpile.emit.page import page_names
 from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.state import STATE_NAMES, state_section
+from transpile.emit.tasks import TaskPrinter
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Call, Port, Program
@@ -90,13 +91,15 @@ class Context:
         """Everything that `module.js.j2` names."""
         program = self.program
         kernels = [self.kernel(k) for k in program.kernels if program.target == "js"]
+        tasks = TaskPrinter(program, self.buffers, self.call, self.dim_name, self.options.debug,
+                            program.target == "js", bool(self.wasm))
         values = {
             "inputs": [{**self.port(p), "index": i} for i, p in enumerate(program.inputs)],
             "outputs": [self.port(p) for p in program.outputs],
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
-            "calls": [self.call(c) for c in program.calls], "debug": self.options.debug,
-            "steps": [self.step(*c) for c in enumerate(program.calls) if self.options.steps],
+            "calls": list(tasks.lines(program.tasks)), "debug": self.options.debug,
+            "steps": tasks.steps() if self.options.steps else [],
             "js": program.target == "js", "wasm": self.wasm.hex(),
             "relaxed": self.relaxed.hex(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
@@ -139,23 +142,6 @@ class Context:
         written = next(b for b, a in zip(call.args, kernel.args, strict=True) if a.written)
         return {"text": text, "line": f"{text};", "written": written, "name": name,
                 "comment": "" if comment == name else comment}
-
-    def step(self, number: int, call: Call) -> str:
-        """Fields of a step: what it is called and how it is run; in a debug build its output."""
-        parts = self.call(call)
-        kernel = call.kernel if self.options.debug else parts["name"]
-        fields = [f"label: {js_string(call.label)}", f"kernel: {js_string(kernel)}"]
-        if self.options.debug:
-            buffer = self.buffers[parts["written"]]
-            at, size = self.js(element_offset(buffer)), self.js(buffer.type.size)
-            view = f"heap.{VIEWS[buffer.type.dtype]}"
-            fields += [f"buffer: {js_string(buffer.name)}", f"dtype: '{buffer.type.dtype}'",
-                       f"shape: {shape_list(buffer.type, self.dim_name)}",
-                       f"read: () => {view}.subarray({at}).slice(0, {size})"]
-        in_wasm = f"wasm.exports.step{number}({', '.join(self.dims)})"
-        run = parts["text"] if not self.wasm else in_wasm if self.program.target != "js" else (
-            f"wasm ? {in_wasm} : {parts['text']}")
-        return ", ".join([*fields, f"run: () => {run}"])
 
     def compute(self) -> dict[str, str]:
         params = ", ".join(["heap", *self.dims])

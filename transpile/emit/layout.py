@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from transpile.emit.names import js_string
 from transpile.errors import InternalError
 from transpile.ir.dims import Atom, Dim, FloorDiv, Mod, Name, floordiv
 from transpile.ir.types import TensorType
-from transpile.program import Buffer, Program
+from transpile.program import Branch, Buffer, Call, Program, Task
 
 ITEM_BYTES = {"float32": 4, "int32": 4, "uint8": 1, "bool": 1}
 VIEWS = {"float32": "f32", "int32": "i32", "uint8": "u8", "bool": "u8"}
@@ -74,8 +74,18 @@ def views_needed(program: Program, *, base64: bool) -> list[str]:
 def memory_table(program: Program) -> list[str]:
     """One line per buffer that holds a value: offset in bytes, kind, name, type."""
     values = {*program.weights, *(p.buffer for p in (*program.inputs, *program.outputs)),
-              *(c.label for c in (*program.prepare, *program.calls))}
+              *(c.label for c in (*program.prepare, *program.calls)), *_results(program.tasks)}
     rows = [(str(b.offset), b.kind, b.name, str(b.type)) for b in program.buffers
             if b.name in values]
     widths = [max((len(r[i]) for r in rows), default=0) for i in range(3)]
     return ["  ".join([*(c.ljust(w) for c, w in zip(r, widths, strict=False)), r[3]]) for r in rows]
+
+
+def _results(tasks: Iterable[Task]) -> Iterator[str]:
+    """The buffers of what comes out of branches and loops."""
+    for task in tasks:
+        if isinstance(task, Call):
+            continue
+        yield from (buffer for _, buffer in task.results)
+        yield from _results((*task.then, *task.otherwise) if isinstance(task, Branch)
+                            else task.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,16 @@ class Importer:
         if missing:
             raise SourceError(f"no node computes the output {missing[0]!r}")
         return [env[o.name] for o in graph.output]
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """What an error leaves half done inside is as it was before."""
+        before = self.depth, self.opsets
+        try:
+            yield
+        except TranspileError:
+            self.depth, self.opsets = before
+            raise
 
     def initialisers(self, graph: Any, env: Env) -> None:
         for tensor in graph.initializer:

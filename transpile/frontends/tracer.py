@@ -348,7 +348,7 @@ def known_value(node: Node) -> np.ndarray | None:
     if node.is_constant:
         return node.value
     order = list(topological([node]))
-    if any(n.op == "input" for n in order):
+    if any(n.op in ("input", "result") for n in order):
         return None
     values: dict[Node, np.ndarray] = {}
     for n in order:

@@ -149,6 +149,38 @@ class Graph:
         return format_graph(self)
 
 
+def inner_graphs(node: Node) -> dict[str, Graph]:
+    """The graphs inside a node (the body of a loop, the sides of a branch), by attribute."""
+    return {key: value for key, value in node.attrs.items() if isinstance(value, Graph)}
+
+
+def all_graphs(graph: Graph) -> Iterator[Graph]:
+    """A graph and, in order of their nodes, the graphs inside it."""
+    yield graph
+    for node in graph.nodes:
+        for inner in inner_graphs(node).values():
+            yield from all_graphs(inner)
+
+
+def map_graphs(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """`change` applied to the graphs inside first, then to `graph`; the same one if all stay."""
+    def inside(node: Node) -> Node | None:
+        old = inner_graphs(node)
+        new = {key: map_graphs(inner, change) for key, inner in old.items()}
+        if all(new[key] is old[key] for key in old):
+            return None
+        return replace(node, attrs=MappingProxyType({**node.attrs, **new}))
+    if any(inner_graphs(n) for n in graph.nodes):
+        graph = _unless_same(graph, graph.rewrite(inside))
+    return _unless_same(graph, change(graph))
+
+
+def _unless_same(old: Graph, new: Graph) -> Graph:
+    # Nodes are equal only if they are the same: then nothing was rebuilt.
+    same = (new.outputs, new.inputs, new.name) == (old.outputs, old.inputs, old.name)
+    return old if same else new
+
+
 def topological(roots: Iterable[Node]) -> Iterator[Node]:
     """Every node reachable from `roots`, operands first, in a stable order."""
     seen: set[int] = set()

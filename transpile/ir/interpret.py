@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from transpile.errors import InternalError, ShapeError
+from transpile.ir.control import REGIONS, run_region
 from transpile.ir.dims import Dim, Name, Poly, evaluate, names, substitute
 from transpile.ir.graph import Graph, Node
 
@@ -100,13 +101,27 @@ def call_reference(node: Node, operands: list[np.ndarray], sizes: Mapping[str, i
 def _run(graph: Graph, inputs: Mapping[str, Any], dtype: str | None,
          values: Mapping[Node, np.ndarray]) -> Iterator[tuple[Node, np.ndarray]]:
     sizes = bind_dims(graph, inputs)
+    for node in graph.inputs:
+        yield node, np.asarray(inputs[node.name]).astype(_dtype(node, dtype), copy=False)
+    yield from run_nodes(graph, values, sizes, dtype)
+
+
+def run_nodes(graph: Graph, values: Mapping[Node, Any], sizes: Mapping[str, int],
+              dtype: str | None) -> Iterator[tuple[Node, Any]]:
+    """The value of each node but the inputs; `values` must hold those of all before it.
+
+    A branch or loop has a list of its results.
+    """
     for node in graph.nodes:
-        if node.op == "input":
-            yield node, np.asarray(inputs[node.name]).astype(_dtype(node, dtype), copy=False)
-        elif node.is_constant:
+        operands = [values[i] for i in node.inputs]
+        if node.is_constant:
             yield node, node.value.astype(_dtype(node, dtype), copy=False)
-        else:
-            yield node, call_reference(node, [values[i] for i in node.inputs], sizes, dtype)
+        elif node.op in REGIONS:
+            yield node, run_region(node, operands, sizes, dtype)
+        elif node.op == "result":
+            yield node, operands[0][node.attrs["index"]]
+        elif node.op != "input":
+            yield node, call_reference(node, operands, sizes, dtype)
 
 
 def _dtype(node: Node, wide: str | None) -> str:

@@ -10,6 +10,9 @@ graph "classify" from "app.py:10"
   return output=%1
 ```
 
+The graphs inside a node follow it, each with its attribute's name: `body graph "body"` and so on
+to its own `return`. Constants that lie in several graphs are one if they have one name.
+
 A nameless node has a number; a second `hidden` is `%hidden~2`; names that are not identifiers are
 quoted as in JSON. Constants of up to 16 elements are written out (flat, in C order), others are
 `@name`, and `parse_graph` takes their arrays beside the text (`large_constants` collects them).
@@ -20,8 +23,9 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -29,7 +33,7 @@ import numpy as np
 
 from transpile.errors import SourceError
 from transpile.ir.dims import Poly, dim
-from transpile.ir.graph import NOWHERE, Graph, Node, Where
+from transpile.ir.graph import NOWHERE, Graph, Node, Where, all_graphs, inner_graphs
 from transpile.ir.types import TensorType
 
 INLINE = 16
@@ -46,6 +50,7 @@ _NODE = re.compile(
     rf"(?: \{{(?P<attrs>(?:{_SINGLE}|{_QUOTED}|[^{{}}'\"])*)\}})?)"
     rf" : (?P<type>\w+\[[^\]]*\])(?:  # (?P<where>.*))?\Z")
 _GRAPH = re.compile(rf"graph (?P<name>{_QUOTED})(?: from (?P<origin>{_QUOTED}))?\Z")
+_INNER = re.compile(r"(?P<key>\w+) (?P<head>graph .*)\Z")
 _RESULT = re.compile(rf"({_TOKEN})=%({_TOKEN})")
 _WHERE = re.compile(r"(?:(?P<file>.*):(?P<line>\d+))? ?(?:\((?P<scope>.*?)\))? ?"
                     r"(?:in (?P<part>\w+))?\Z")
@@ -53,12 +58,20 @@ _WHERE = re.compile(r"(?:(?P<file>.*):(?P<line>\d+))? ?(?:\((?P<scope>.*?)\))? ?
 
 def format_graph(graph: Graph) -> str:
     """The text of `graph`; `parse_graph` gives the same structure back."""
-    tokens = node_tokens(graph)
+    return "\n".join(_graph_lines(graph, node_tokens(graph))) + "\n"
+
+
+def _graph_lines(graph: Graph, tokens: Mapping[Node, str]) -> Iterator[str]:
     origin = f" from {json.dumps(graph.origin)}" if graph.origin else ""
-    lines = [f"graph {json.dumps(graph.name)}{origin}"]
-    lines += [f"  {_node_line(node, tokens)}" for node in graph.nodes]
+    yield f"graph {json.dumps(graph.name)}{origin}"
+    for node in graph.nodes:
+        yield f"  {_node_line(node, tokens)}"
+        for key, inner in inner_graphs(node).items():
+            head, *rest = _graph_lines(inner, tokens)
+            yield f"    {key} {head}"
+            yield from (f"    {line}" for line in rest)
     results = ", ".join(f"{_quote(name)}=%{tokens[node]}" for name, node in graph.outputs)
-    return "\n".join([*lines, f"  return {results}"]) + "\n"
+    yield f"  return {results}"
 
 
 def parse_graph(text: str, data: Mapping[str, Any] | None = None) -> Graph:
@@ -72,37 +85,70 @@ def parse_graph(text: str, data: Mapping[str, Any] | None = None) -> Graph:
     """
     lines = [(i, line.strip()) for i, line in enumerate(text.split("\n"), 1)
              if line.strip() and not line.lstrip().startswith("#")]
-    head = _GRAPH.match(lines[0][1]) if lines else None
-    if not head or not lines[-1][1].startswith("return"):
+    reader = _Reader(lines, data or {})
+    graph = reader.graph(lines.pop(0)[1] if lines else "")
+    if lines:
+        raise SourceError(f"line {lines[0][0]} stands behind the end of the graph")
+    return graph
+
+
+class _Reader:
+    """Takes lines from the front of a list."""
+
+    def __init__(self, lines: list[tuple[int, str]], data: Mapping[str, Any]) -> None:
+        self.lines, self.data = lines, data
+        self.constants: dict[str, Node] = {}
+
+    def graph(self, head: str) -> Graph:
+        """The graph that `head` begins."""
+        found = _GRAPH.match(head)
+        nodes: dict[str, Node] = {}
+        while found and self.lines:
+            number, line = self.lines.pop(0)
+            if line.startswith("return"):
+                outputs = tuple((_unquote(name), nodes[token]) for name, token in
+                                _RESULT.findall(line))
+                return Graph(json.loads(found["name"]),
+                             tuple(n for n in nodes.values() if n.op == "input"), outputs,
+                             json.loads(found["origin"] or '""'))
+            try:
+                self.node(line, nodes)
+            except (ValueError, KeyError, SyntaxError) as error:
+                raise SourceError(f"line {number} of the graph does not parse: {line}",
+                                  why=f"{type(error).__name__} {error}") from None
         raise SourceError("not a graph: it starts with graph \"name\" and ends with return")
-    nodes: dict[str, Node] = {}
-    for number, line in lines[1:-1]:
+
+    def node(self, line: str, nodes: dict[str, Node]) -> None:
         match = _NODE.match(line)
-        try:
-            if not match:
-                raise ValueError("not a node")
-            nodes[match["token"]] = _read_node(match, nodes, data or {})
-        except (ValueError, KeyError, SyntaxError) as error:
-            raise SourceError(f"line {number} of the graph does not parse: {line}",
-                              why=f"{type(error).__name__} {error}") from None
-    outputs = tuple((_unquote(name), nodes[token]) for name, token in
-                    _RESULT.findall(lines[-1][1]))
-    return Graph(json.loads(head["name"]), tuple(n for n in nodes.values() if n.op == "input"),
-                 outputs, json.loads(head["origin"] or '""'))
+        if not match:
+            raise ValueError("not a node")
+        token = match["token"]
+        node = self.constants.get(token) or _read_node(match, nodes, self.data)
+        if node.is_constant:
+            self.constants[token] = node
+        inner = {}
+        while self.lines and (head := _INNER.match(self.lines[0][1])):
+            self.lines.pop(0)
+            inner[head["key"]] = self.graph(head["head"])
+        nodes[token] = node if not inner else replace(
+            node, attrs=MappingProxyType({**node.attrs, **inner}))
 
 
 def large_constants(graph: Graph) -> dict[str, np.ndarray]:
     """The arrays that the text of `graph` only names, by that name."""
-    tokens = node_tokens(graph)
-    return {tokens[n]: n.value for n in graph.constants if n.value.size > INLINE}
+    return {token: n.value for n, token in node_tokens(graph).items()
+            if n.is_constant and n.value.size > INLINE}
 
 
 def node_tokens(graph: Graph) -> dict[Node, str]:
-    """How the text calls each node, without the `%`: unique, from its own name if it has one."""
+    """How the text calls each node, without the `%`: unique, from its own name if it has one.
+
+    Those of the graphs inside are there, too.
+    """
     used: dict[str, int] = {}
     tokens: dict[Node, str] = {}
-    numbers = iter(range(len(graph.nodes)))
-    for node in graph.nodes:
+    numbers = count()
+    for node in dict.fromkeys(n for one in all_graphs(graph) for n in one.nodes):
         token = _quote(node.name) if node.name else str(next(numbers))
         used[token] = used.get(token, 0) + 1
         tokens[node] = token if used[token] == 1 else f"{token}~{used[token]}"
@@ -118,13 +164,15 @@ def structurally_equal(a: Graph, b: Graph) -> bool:
 
     def same(m: Node, n: Node) -> bool:
         return not m.is_constant or bits(m) == bits(n)
-    return (len(a.nodes) == len(b.nodes) and format_graph(a) == format_graph(b)
-            and all(map(same, a.nodes, b.nodes)))
+    first, second = ([n for one in all_graphs(g) for n in one.nodes] for g in (a, b))
+    return (len(first) == len(second) and format_graph(a) == format_graph(b)
+            and all(map(same, first, second)))
 
 
 def format_attrs(node: Node) -> str:
     """`axis=1, keepdims=True`; sizes may be symbolic."""
-    return ", ".join(f"{key}={_literal(value)}" for key, value in sorted(node.attrs.items()))
+    return ", ".join(f"{key}={_literal(value)}" for key, value in sorted(node.attrs.items())
+                     if not isinstance(value, Graph))
 
 
 def _node_line(node: Node, tokens: Mapping[Node, str]) -> str:
@@ -134,7 +182,8 @@ def _node_line(node: Node, tokens: Mapping[Node, str]) -> str:
     elif node.op == "input":
         body = "input"
     else:
-        attrs = f" {{{format_attrs(node)}}}" if node.attrs else ""
+        listed = format_attrs(node)
+        attrs = f" {{{listed}}}" if listed else ""
         body = f"{node.op}({', '.join('%' + tokens[i] for i in node.inputs)}){attrs}"
     where = f"{node.where} in {node.where.part_of}" if node.where.part_of else str(node.where)
     comment = f"  # {where.strip()}".replace("\n", " ") if where else ""

@@ -6,7 +6,7 @@ the kernels with the targets, and nothing of their printers. It is slow, and mea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ from transpile.ir.interpret import bind_dims
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
 from transpile.lower.scalar import SCALARS
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
-from transpile.program import Program
+from transpile.program import Branch, Program, Repeat, Task
+from transpile.program import Call as CallTask
 
 Scalar = Any
 Evaluate = Callable[[], Scalar]
@@ -68,11 +69,36 @@ def run_program(program: Program, inputs: Mapping[str, Any], *,
     for port in program.inputs:
         places[port.buffer][...] = np.asarray(inputs[port.name]).reshape(-1)
     kernels = {k.name: k for k in program.kernels}
-    for call in (*program.prepare, *program.calls):
+
+    def run_call(call: CallTask) -> None:
         kernel = kernels[call.kernel]
         run_kernel(kernel, [places[a] for a in call.args], {**sizes, **call.sizes}, single=single)
+    run_tasks((*program.prepare, *program.tasks), places, run_call)
     return {port.name: places[port.buffer].reshape(
         [evaluate(d, sizes) for d in port.type.shape]).copy() for port in program.outputs}
+
+
+def run_tasks(tasks: Iterable[Task], places: Mapping[str, np.ndarray],
+              run_call: Callable[[CallTask], None]) -> None:
+    """Run calls in order, and branches and loops as the buffers in `places` say."""
+    for task in tasks:
+        if isinstance(task, CallTask):
+            run_call(task)
+        elif isinstance(task, Branch):
+            run_tasks(task.then if places[task.condition][0] else task.otherwise, places, run_call)
+        else:
+            counter = places[task.counter]
+            counter[0] = 0
+            while goes_on(task, places):
+                run_tasks(task.body, places, run_call)
+                counter[0] += 1
+
+
+def goes_on(loop: Repeat, places: Mapping[str, np.ndarray]) -> bool:
+    """True if there is another trip."""
+    limit = places[loop.limit][0] if isinstance(loop.limit, str) else loop.limit
+    within = limit is None or places[loop.counter][0] < limit
+    return bool(within and (loop.condition is None or places[loop.condition][0]))
 
 
 def _view(heap: np.ndarray, offset: int, dtype: str, size: int) -> np.ndarray:

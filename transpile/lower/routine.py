@@ -19,13 +19,17 @@ def _unchanged(_index: Sequence[Dim], value: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class RoutineContext:
-    """Where a routine writes: the output's argument and type, and what is done on the way."""
+    """Where a routine writes: the output's argument and type, and what is done on the way.
+
+    With `in_place` the first operand lies in the output's memory.
+    """
 
     out: Argument
     type: TensorType
     offset: Callable[[Sequence[Dim]], Dim]
     epilogue: Callable[[Sequence[Dim], Expr], Expr] = _unchanged
     scratches: list[Argument] = field(default_factory=list)
+    in_place: bool = False
 
     def scratch(self, size: int) -> str:
         """A float32 buffer of `size` elements that lives during one call."""

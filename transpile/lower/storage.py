@@ -29,10 +29,13 @@ class Storage:
         panels: matrices that lie in panels of columns, and how many columns a panel has:
             `[..., N]` in panels of `P` is stored as `[N/P, ..., P]`.
         places: values that lie inside another one.
+        homes: values that have their memory in common with another one: what comes out of a
+            branch or loop, or goes in.
     """
 
     panels: Mapping[Node, int] = field(default_factory=dict)
     places: Mapping[Node, Place] = field(default_factory=dict)
+    homes: dict[Node, Node] = field(default_factory=dict)
 
     def root(self, node: Node) -> Node:
         """The node in whose buffer `node` lies."""
@@ -41,6 +44,8 @@ class Storage:
                 node = node.inputs[0]
             elif node in self.places:
                 node = self.places[node].parent
+            elif node in self.homes:
+                node = self.homes[node]
             else:
                 return node
 

@@ -121,9 +121,8 @@ def indices(body: Sequence[Stmt]) -> Iterator[Dim]:
     for stmt in statements(body):
         if isinstance(stmt, For):
             yield from (stmt.start, stmt.stop)
-        elif isinstance(stmt, Store):
-            yield stmt.index
-        for expr in own_exprs(stmt):
+        stored = (Index(stmt.index),) if isinstance(stmt, Store) else ()
+        for expr in (*stored, *own_exprs(stmt)):
             for part in parts(expr):
                 if isinstance(part, (Load, Index, Pointer)):
                     yield part.index

@@ -81,7 +81,12 @@ class Composite:
     expand: Callable[..., Node]
 
 
-Form = Union[Pointwise, Reduction, Routine, Composite]
+@dataclass(frozen=True)
+class Region:
+    """A node with graphs inside, or a result of one: see `ops/control.py`."""
+
+
+Form = Union[Pointwise, Reduction, Routine, Composite, Region]
 
 
 @dataclass(frozen=True)
@@ -142,23 +147,27 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+"""Every op that computes a value."""
+
+CONTROL: dict[str, Op] = {}
+"""The ops that decide what is computed, and how often."""
 
 
 def register(op: Op) -> Op:
-    """Add `op` to the table; its name must be new."""
-    if op.name in OPS:
+    """Add `op` to its table; its name must be new."""
+    if op.name in OPS or op.name in CONTROL:
         raise ValueError(f"the op {op.name} is registered twice")
-    OPS[op.name] = op
+    (CONTROL if isinstance(op.form, Region) else OPS)[op.name] = op
     return op
 
 
 def get(name: str) -> Op:
     """The op called `name`; UnsupportedError if there is none."""
     import transpile.ops  # noqa: F401  (fills the table)
-    try:
-        return OPS[name]
-    except KeyError:
-        raise UnsupportedError(f"there is no op called {name}") from None
+    found = OPS.get(name) or CONTROL.get(name)
+    if found is None:
+        raise UnsupportedError(f"there is no op called {name}")
+    return found
 
 
 def freeze(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -185,6 +194,6 @@ def make(name: str, *inputs: Node, where: Where = NOWHERE, label: str = "",
 
 
 def names() -> Iterable[str]:
-    """Every op's name, sorted."""
+    """The name of every op that computes a value, sorted."""
     import transpile.ops  # noqa: F401
     return sorted(OPS)

@@ -56,7 +56,7 @@ def _build(context: Any, x: Accessor, indices: Accessor, updates: Accessor, *,
     from transpile.lower.stmt import Let
     copied = [Axis(f"i{k}", d) for k, d in enumerate(x.type.shape)]
     at = [axis(a.name, a.extent) for a in copied]
-    copy = loops(copied, [context.store(at, x(*at))])
+    copy = () if context.in_place else loops(copied, [context.store(at, x(*at))])
     split = indices.type.rank - 1
     moved = [Axis(f"u{k}", d) for k, d in enumerate(updates.type.shape)]
     index = [axis(a.name, a.extent) for a in moved]

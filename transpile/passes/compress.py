@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, all_graphs, map_graphs
 from transpile.ir.types import TensorType
 from transpile.ops.compact import expand_half, expand_int8, halves, quantised
 from transpile.ops.registry import make
@@ -92,7 +92,7 @@ class Compressed:
 
 def compress(graph: Graph, storage: Storage = "float32") -> Compressed:
     """Store the constants of an optimised graph of primitive ops as `storage` where that is fit."""
-    made = {node: _stored(node, storage) for node in graph.constants}
+    made = {node: _stored(node, storage) for one in all_graphs(graph) for node in one.constants}
     expanded = {node: node if small is None else small.expand() for node, small in made.items()}
     rounded = {node: node if small is None else new_constant(small.value, node)
                for node, small in made.items()}
@@ -188,8 +188,8 @@ def _record(node: Node, small: _Small | None, storage: Storage, *, packed: bool 
 
 def _is_packed(graph: Graph, node: Node) -> bool:
     """True for int8 weights in words of four, which are multiplied as integers."""
-    return any(u.op in ("widen_int8", "contract_int8") for u in graph.users[node])
+    return any(u.op in ("widen_int8", "contract_int8") for u in graph.users.get(node, ()))
 
 
 def _replaced(graph: Graph, new: Mapping[Node, Node]) -> Graph:
-    return graph.rewrite(new.get)
+    return map_graphs(graph, lambda one: one.rewrite(new.get))

@@ -10,7 +10,7 @@ import numpy as np
 from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import call_reference
 from transpile.ir.types import TensorType
-from transpile.ops.registry import Composite, get
+from transpile.ops.registry import Composite, Region, get
 from transpile.passes.tools import Uses, rewrite
 
 SMALL = 4096
@@ -25,7 +25,7 @@ def fold_constants(graph: Graph) -> Graph:
 def _rule(node: Node, _uses: Uses) -> Node | None:
     if not all(i.is_constant for i in node.inputs) or node.type.names:
         return None
-    if isinstance(get(node.op).form, Composite):
+    if isinstance(get(node.op).form, (Composite, Region)):
         return None
     size = int(np.prod(node.shape, dtype=np.int64))
     if size > max(SMALL, sum(i.value.size for i in node.inputs)):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transpile.errors import InternalError
-from transpile.ir.graph import Graph
+from transpile.ir.graph import Graph, all_graphs, map_graphs
 
 ROUNDS = 12
 """How often the passes that enable each other are repeated at most."""
@@ -88,7 +88,7 @@ def _run_one(one: Pass, graph: Graph, records: Sequence[PassRecord],
              debug: bool) -> tuple[Graph, PassRecord]:
     start = time.perf_counter()
     try:
-        after = one.run(graph)
+        after = map_graphs(graph, one.run)
         if debug:
             from transpile.passes.verify import verify_graph
             verify_graph(after)
@@ -97,17 +97,19 @@ def _run_one(one: Pass, graph: Graph, records: Sequence[PassRecord],
         raise InternalError(f"the pass {one.name} fails on the graph {graph.name}: {error}",
                             where=getattr(error, "where", ""), why=f"passes already run: {ran}",
                             fix="this is a defect of transpile; please report it") from error
-    if after.outputs == graph.outputs and after.inputs == graph.inputs:
-        after = graph  # nodes are equal only if they are the same: nothing was rebuilt
     seconds = time.perf_counter() - start
-    return after, PassRecord(one.name, len(graph.nodes), len(after.nodes), after is not graph,
+    return after, PassRecord(one.name, _size(graph), _size(after), after is not graph,
                              _summary(graph, after), seconds)
+
+
+def _size(graph: Graph) -> int:
+    return sum(len(g.nodes) for g in all_graphs(graph))
 
 
 def _summary(before: Graph, after: Graph) -> str:
     if before is after:
         return ""
-    change = Counter(n.op for n in after.nodes)
-    change.subtract(Counter(n.op for n in before.nodes))
+    change = Counter(n.op for g in all_graphs(after) for n in g.nodes)
+    change.subtract(Counter(n.op for g in all_graphs(before) for n in g.nodes))
     moved = sorted((k, v) for k, v in change.items() if v)
     return ", ".join(f"{op} {count:+d}" for op, count in moved) or "operands or attributes"

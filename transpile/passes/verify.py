@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transpile.errors import InternalError
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, all_graphs
 from transpile.ops.registry import get
 
 
@@ -13,6 +13,11 @@ def verify_graph(graph: Graph) -> None:
     Raises:
         InternalError: names the first node that breaks this.
     """
+    for one in all_graphs(graph):
+        _verify_one(one)
+
+
+def _verify_one(graph: Graph) -> None:
     for node in graph.nodes:
         if node.op == "input":
             if node not in graph.inputs:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from transpile.ir.dims import evaluate, product
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, inner_graphs
+from transpile.ops.control import ENDLESS
 from transpile.ops.registry import OPS, Composite, Reduction, Routine
 
 UNIT = 2.0**-24
@@ -74,8 +75,22 @@ def node_lengths(graph: Graph, dims: Mapping[str, int]) -> dict[Node, float]:
     lengths: dict[Node, float] = {}
     for node in graph.nodes:
         before = max((lengths[i] for i in node.inputs), default=0.0)
-        lengths[node] = before + _reduction_length(node, dims)
+        inner = sum(max(node_lengths(g, dims).values()) for g in inner_graphs(node).values())
+        lengths[node] = before + _trips(node) * inner + _reduction_length(node, dims)
     return lengths
+
+
+SOME_TRIPS = 64
+"""Of a loop that ends when it ends."""
+
+
+def _trips(node: Node) -> float:
+    """How often the graphs inside run."""
+    if node.op != "loop":
+        return 1.0
+    limit = node.inputs[0]
+    known = limit.is_constant and int(limit.value) < ENDLESS
+    return float(limit.value) if known else float(SOME_TRIPS)
 
 
 def _reduction_length(node: Node, dims: Mapping[str, int]) -> float:

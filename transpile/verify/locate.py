@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transpile.ir.graph import Graph, Node
+from transpile.program import Call
 from transpile.targets import TARGETS
 from transpile.verify.compare import Comparison, compare, node_lengths
 
@@ -68,9 +69,14 @@ def first_difference(module: Module, inputs: Mapping[str, np.ndarray], target: s
 
 def _calls(program: Program) -> dict[str, KernelDifference]:
     """What is known of each kernel call or draw, by label; compared with nothing yet."""
-    if program.calls:
-        return {c.label: KernelDifference(c.label, c.kernel, c.formula, c.where, Comparison(True))
-                for c in program.calls}
+    if program.tasks:
+        where = {n.name: str(n.where) for n in program.graph.nodes}
+        regions = (label for t in program.tasks if not isinstance(t, Call)
+                   for label, _ in t.results)
+        return {**{c.label: KernelDifference(c.label, c.kernel, c.formula, c.where,
+                                             Comparison(True)) for c in program.calls},
+                **{label: KernelDifference(label, "loop or branch", "", where[label],
+                                           Comparison(True)) for label in regions}}
     from transpile.targets.glsl.programs import plan_webgl
     return {d.label: KernelDifference(d.label, d.label, d.formula, d.where, Comparison(True))
             for d in plan_webgl(program.graph).draws}

@@ -154,10 +154,11 @@ class _Pass:
 def plan_webgl(graph: Graph) -> WebglPlan:
     """The draws of an optimised graph whose nodes have unique names."""
     from transpile.compile import panels_of
+    from transpile.regions import Part
     from transpile.targets.webgl import WEBGL
     layouts: dict[Node, Layout] = {}
     groups = fuse(graph, widened(graph), pads_inside=True)
-    panels = {n: w for n, w in panels_of(groups, graph, WEBGL).items() if n.is_constant}
+    panels = {n: w for n, w in panels_of(Part(graph, groups), WEBGL).items() if n.is_constant}
     for node in (*graph.inputs, *graph.constants):
         layouts[node] = panel_layout(node.type) if node in panels else layout_of(node.type)
     storage = Storage(panels)

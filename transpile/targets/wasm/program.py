@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from transpile.lower.stmt import Kernel
-from transpile.program import Call, Program
-from transpile.targets.wasm.encoder import Function, Instruction, encode_module
+from transpile.program import Program, Task
+from transpile.targets.wasm.encoder import Function, encode_module
 from transpile.targets.wasm.printer import Printer
-from transpile.targets.wasm.threads import (
-    Team,
-    barrier_function,
-    bounds,
-    push_sizes,
-    run_function,
-)
+from transpile.targets.wasm.tasks import print_tasks
+from transpile.targets.wasm.threads import Team, barrier_function, run_function
 
 
 def assemble(program: Program, kernels: Sequence[Function], *, steps: bool = False,
@@ -22,7 +17,7 @@ def assemble(program: Program, kernels: Sequence[Function], *, steps: bool = Fal
     """The binary of a program.
 
     It exports `run`, with the program's dimensions as parameters, and `prepare` if something is
-    made from weights at load; with `steps` also `step0`, `step1`, ..., one for each call of a run.
+    made from weights at load; with `steps` also `step0`, `step1`, ..., one for each task of a run.
     Addresses are known here, so that a run is one call from JavaScript.
 
     Args:
@@ -33,35 +28,25 @@ def assemble(program: Program, kernels: Sequence[Function], *, steps: bool = Fal
     made = list(kernels)
     exports = {}
 
-    def export(name: str, calls: Sequence[Call], dims: tuple[str, ...]) -> None:
+    def export(name: str, tasks: Sequence[Task], dims: tuple[str, ...]) -> None:
         exports[name] = len(made)
-        made.append(_caller(name, program, calls, numbers, dims, team))
+        made.append(_caller(name, program, tasks, numbers, dims, team))
     if program.prepare:
         export("prepare", program.prepare, ())
     if team is None:
-        export("run", program.calls, program.dims)
+        export("run", program.tasks, program.dims)
     else:
         made.append(barrier_function())
         exports["run"] = len(made)
         made.append(run_function(program, team, numbers, len(made) - 1))
-    for i, call in enumerate(program.calls if steps else ()):
-        export(f"step{i}", [call], program.dims)
+    for i, task in enumerate(program.tasks if steps else ()):
+        export(f"step{i}", [task], program.dims)
     return encode_module(made, exports, shared=team is not None)
 
 
-def _caller(name: str, program: Program, calls: Sequence[Call], numbers: dict[str, int],
+def _caller(name: str, program: Program, tasks: Sequence[Task], numbers: Mapping[str, int],
             dims: tuple[str, ...], team: Team | None) -> Function:
-    """A function that makes `calls` with their addresses, whole on one thread."""
+    """A function that does `tasks`, whole on one thread."""
     printer = Printer(Kernel(name, (), dims, ()))
-    kernels = {k.name: k for k in program.kernels}
-    code: list[Instruction] = printer.code
-    for call in calls:
-        for arg in call.args:
-            printer.index(program.buffer(arg).offset)
-        push_sizes(printer, kernels[call.kernel], call)
-        share = team.splits.get(call.kernel) if team else None
-        for loop in share.shares if share else ():
-            for bound in bounds(loop, 0, 1):
-                printer.index(bound)
-        code.append(("call", numbers[call.kernel]))
-    return Function(name, len(dims), tuple(printer.types), tuple(code))
+    print_tasks(printer, program, tasks, numbers, team)
+    return Function(name, len(dims), tuple(printer.types), tuple(printer.code))

@@ -1,8 +1,9 @@
 """Kernels whose outermost loops are shared out among threads, and where these wait for each other.
 
 Every thread runs the whole sequence of calls: of a kernel with enough work its own share of the
-outermost loops' iterations, kernels with little work on the first thread alone, and a barrier
-between calls. No iteration is computed differently, so results do not depend on the number.
+outermost loops' iterations, kernels with little work, branches and loops on the first thread alone,
+and a barrier between calls. No iteration is computed differently, so results do not depend on the
+number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from transpile.ir.dims import Dim, ceildiv, dim, floordiv
+from transpile.ir.dims import Dim, dim
 from transpile.lower.expr import Load
 from transpile.lower.memory import align
 from transpile.lower.stmt import Argument, Comment, For, Kernel, Let, Stmt
@@ -19,6 +20,7 @@ from transpile.lower.walk import own_exprs, parts, statements
 from transpile.program import Call, Program
 from transpile.targets.wasm.encoder import Function, Instruction
 from transpile.targets.wasm.printer import Printer
+from transpile.targets.wasm.tasks import bounds, iterations, print_tasks, push_sizes
 
 WORTH = 200_000
 """Operations of a call that are shared out: some 5 us of work, against 1 us for a barrier."""
@@ -73,7 +75,7 @@ def team_of(program: Program) -> Team | None:
     found = {k.name: s for k in program.kernels
              if k.name not in sized and (s := split(k)) is not None}
     kernels = {k.name: k for k in program.kernels}
-    shared = [kernels[c.kernel] for c in program.calls if c.kernel in found]
+    shared = [kernels[c.kernel] for c in program.tasks if isinstance(c, Call) and c.kernel in found]
     work: Dim = 0
     for kernel in shared:
         work = work + kernel.flops
@@ -102,7 +104,7 @@ def split(kernel: Kernel) -> Split | None:
     if little or not kernel.parallel or not 0 < len(loops) <= MOST_LOOPS or not all(
             isinstance(s, (For, Let, Comment)) for s in body):
         return None
-    if all(_iterations(loop) == 1 for loop in loops) or _in_stages(kernel, loops):
+    if all(iterations(loop) == 1 for loop in loops) or _in_stages(kernel, loops):
         return None
     names = [(f"first {i}", f"last {i}") for i in range(len(loops))]
     ends = iter(names)
@@ -124,17 +126,6 @@ def _in_stages(kernel: Kernel, loops: Sequence[For]) -> bool:
     return len({loop.axis.name for loop in loops}) > 1 and not written.isdisjoint(reads)
 
 
-def _iterations(loop: For) -> Dim:
-    return ceildiv(loop.stop - loop.start, loop.step)
-
-
-def bounds(share: For, thread: Dim, threads: Dim) -> tuple[Dim, Dim]:
-    """Where a thread begins and ends, in steps of the loop."""
-    count = _iterations(share)
-    first, last = (floordiv(count * t, threads) for t in (thread, thread + 1))
-    return share.start + share.step * first, share.start + share.step * last
-
-
 def run_function(program: Program, team: Team, numbers: Mapping[str, int], barrier: int
                  ) -> Function:
     """What every thread executes: `run(...dims, base, thread, threads)`.
@@ -146,8 +137,8 @@ def run_function(program: Program, team: Team, numbers: Mapping[str, int], barri
     dims = (*program.dims, "base", "thread", "threads")
     printer = Printer(Kernel("run", (), dims, ()))
     alone = None
-    for call in program.calls:
-        shared = call.kernel in team.splits
+    for task in program.tasks:
+        shared = isinstance(task, Call) and task.kernel in team.splits
         if alone is not None and (shared or not alone):
             printer.code += [("end",)] if alone else []
             _barrier(printer, barrier)
@@ -155,8 +146,11 @@ def run_function(program: Program, team: Team, numbers: Mapping[str, int], barri
             printer.code += [("local.get", printer.numbers["dim", "thread"]), ("i32.eqz",),
                              ("if",)]
         alone = not shared
-        _call(printer, program, team, call)
-        printer.emit("call", numbers[call.kernel])
+        if isinstance(task, Call) and shared:
+            _call(printer, program, team, task)
+            printer.emit("call", numbers[task.kernel])
+        else:
+            print_tasks(printer, program, [task], numbers, team)
     printer.code += [("end",)] if alone else []
     return Function("run", len(dims), tuple(printer.types), tuple(printer.code))
 
@@ -168,10 +162,10 @@ def _barrier(printer: Printer, number: int) -> None:
 
 
 def _call(printer: Printer, program: Program, team: Team, call: Call) -> None:
-    """Push the arguments of a call; scratch memory is the thread's own."""
+    """Push the arguments of a shared call; scratch memory is the thread's own."""
     kernel = next(k for k in program.kernels if k.name == call.kernel)
-    share = team.splits.get(call.kernel)
-    own = scratches(kernel) if share else ()
+    share = team.splits[call.kernel]
+    own = scratches(kernel)
     for name in call.args[:len(call.args) - len(own)]:
         printer.index(program.buffer(name).offset)
     at = dim("base") + CONTROL + dim("thread") * team.scratch
@@ -179,18 +173,9 @@ def _call(printer: Printer, program: Program, team: Team, call: Call) -> None:
         printer.index(at)
         at = at + nbytes(scratch)
     push_sizes(printer, kernel, call)
-    for loop in share.shares if share else ():
+    for loop in share.shares:
         for bound in bounds(loop, dim("thread"), dim("threads")):
             printer.index(bound)
-
-
-def push_sizes(printer: Printer, kernel: Kernel, call: Call) -> None:
-    """Push the kernel's dimensions: the program's, or those of this call."""
-    for name in kernel.dims:
-        if name in call.sizes:
-            printer.emit("i32.const", call.sizes[name])
-        else:
-            printer.emit("local.get", printer.numbers["dim", name])
 
 
 def barrier_function() -> Function:
