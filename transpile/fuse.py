@@ -142,8 +142,8 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
     """Whether `node`, all of whose users are members, may be computed inside the group."""
     users = graph.users[node]
     form = form_of(node)
-    if node.op in EXPANSIONS and any(u.op != "take" for u in users):
-        return False  # expanded once, at load; only a gather does better with the few it reads
+    if _has_memory(node, users):
+        return False
     if isinstance(form, Routine):
         return form.epilogue and _joins_as_anchor(group, node, users)
     if any(u not in group.epilogue for u in users) and finishes_contraction(node, graph):
@@ -164,6 +164,13 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
             u in group.epilogue for u in users):
         group.epilogue.add(node)
     return True
+
+
+def _has_memory(node: Node, users: Iterable[Node]) -> bool:
+    """True for what is laid out, and for weights expanded at load: only a gather, which reads a
+    few of them, expands those itself."""
+    return node.op == "materialize" or (
+        node.op in EXPANSIONS and any(u.op != "take" for u in users))
 
 
 def _is_computed(node: Node) -> bool:

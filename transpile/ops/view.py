@@ -115,6 +115,17 @@ view("reshape", reshaped, reshape, _reshape_source,
      sample("uint8[7]", shape=(7, 1)), sample("bool[2,2,3,5]", shape=(4, 5, 3)))
 
 
+# materialize
+
+def materialize(x: np.ndarray) -> np.ndarray:
+    """The same values, laid out in memory: those who read them do not compute them."""
+    return x.copy()
+
+
+view("materialize", lambda x: x.shape, materialize, lambda index, _x: index,
+     sample("float32[3,5]"), sample("bool[2,3]"))
+
+
 # transpose, broadcast_to, slice
 
 def _transpose_shape(x: TensorType, perm: tuple[int, ...]) -> tuple[Dim, ...]:

@@ -17,12 +17,6 @@ def texels(graph: Graph) -> Graph:
     return graph.rewrite(_rule)
 
 
-def widened(graph: Graph) -> set[Node]:
-    """The copies that `texels` made: they must lie in memory to be of use."""
-    return {n for n in graph.nodes if n.op == "pad" and n.attrs["high"][-1:] != (0,)
-            and any(u.op == "slice" and u.shape == n.inputs[0].shape for u in graph.users[n])}
-
-
 def _rule(node: Node) -> Node | None:
     if node.op != "conv" or node.attrs["groups"] != 1:
         return None
@@ -43,8 +37,9 @@ def _whole(image: Node, node: Node) -> Node:
     """The image through a copy whose channels fill a texel."""
     rank = image.type.rank
     nothing = (0,) * rank
-    copy = make("pad", image, low=nothing, high=(*nothing[1:], -image.shape[-1] % TEXEL),
-                mode="constant", value=0.0, where=node.where,
+    whole = make("pad", image, low=nothing, high=(*nothing[1:], -image.shape[-1] % TEXEL),
+                mode="constant", value=0.0, where=node.where)
+    copy = make("materialize", whole, where=node.where,
                 label=f"{node.name or node.where.scope or 'conv'}.texels")
     return make("slice", copy, starts=nothing, sizes=image.shape, steps=(1,) * rank,
                 where=node.where)

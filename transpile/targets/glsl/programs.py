@@ -16,7 +16,6 @@ from transpile.ir.types import TensorType
 from transpile.lower.legalize import Gather, NotGatherError, gathers
 from transpile.lower.stmt import Kernel
 from transpile.lower.storage import ROW_MAJOR, Storage
-from transpile.passes.texels import widened
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
 from transpile.targets.glsl.shader import build_shader, can_target_four
 from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of, panel_layout
@@ -157,7 +156,7 @@ def plan_webgl(graph: Graph) -> WebglPlan:
     from transpile.regions import Part
     from transpile.targets.webgl import WEBGL
     layouts: dict[Node, Layout] = {}
-    groups = fuse(graph, widened(graph), pads_inside=True)
+    groups = fuse(graph, pads_inside=True)
     panels = {n: w for n, w in panels_of(Part(graph, groups), WEBGL).items() if n.is_constant}
     for node in (*graph.inputs, *graph.constants):
         layouts[node] = panel_layout(node.type) if node in panels else layout_of(node.type)

@@ -10,6 +10,7 @@ from transpile.lower.fma import fuse_products
 from transpile.lower.hoist import hoist
 from transpile.lower.stmt import Kernel, Stmt
 from transpile.lower.vectorize import vectorize
+from transpile.passes.lanes import lanes
 from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
 from transpile.passes.winograd import winograd
@@ -61,4 +62,5 @@ def assemble(program: Program, *, steps: bool = False, threads: bool = False,
 WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(transpose,),
               assemble=assemble,
               passes=(Pass("winograd", winograd, once=True),
-                    Pass("recurrent", recurrent, once=True)))
+                      Pass("recurrent", recurrent, once=True),
+                      Pass("lanes", lanes, once=True)))

@@ -36,11 +36,16 @@ def schedule(nest: Nest) -> Tile:
     return _tile(nest, lane)
 
 
-def panel(columns: Dim, _rows: Dim) -> int:
+FEW_ROWS = 4
+"""Rows up to which tiles are 4 x 8: all of them use a weight while it comes from memory."""
+
+
+def panel(columns: Dim, rows: Dim) -> int:
     """Columns of a weight matrix that lie together: as wide as a tile."""
     if not isinstance(columns, int):
         return 1
-    return next((w for w in (16, 8, 4) if columns % w == 0), 1)
+    few = isinstance(rows, int) and 1 < rows <= FEW_ROWS
+    return next((w for w in ((8, 4) if few else (16, 8, 4)) if columns % w == 0), 1)
 
 
 def _lane_axis(nest: Nest) -> Axis | None:
