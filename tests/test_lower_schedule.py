@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lowering import NODE_TARGETS, differences
 
-from transpile.compile import lower_graph, lower_optimised
+from transpile.compile import lower_graph, lower_optimised, own_passes
 from transpile.ir.dims import Dim, dim
 from transpile.ir.graph import Graph, constant, input_node
 from transpile.ir.types import TensorType
@@ -32,7 +32,7 @@ FACTORS = (1, 1, 2, 3, 4, 5, 8)
 
 def lowered(graph: Graph, schedule: Callable[[Nest], Tile]) -> Program:
     target = replace(TARGETS["js"], schedule=schedule, passes=(), panel=row_major)
-    return lower_optimised(run_pipeline(graph)[0], target, target)
+    return lower_optimised(own_passes(run_pipeline(graph)[0], target), target, target)
 
 
 def random_tiles(seed: int) -> Callable[[Nest], Tile]:

@@ -10,7 +10,7 @@ import pytest
 from lowering import Case, run_batch
 from scipy import special
 
-from transpile.compile import lower_optimised
+from transpile.compile import lower_optimised, own_passes
 from transpile.ir.graph import Graph, input_node
 from transpile.ir.types import TensorType
 from transpile.ops import registry
@@ -53,7 +53,7 @@ def program(name: str, count: int, operands: int, *, lanes: bool) -> Program:
     nodes = tuple(input_node(f"x{i}", TensorType("float32", shape)) for i in range(operands))
     inner = nodes if lanes else tuple(registry.make("transpose", n, perm=(1, 0)) for n in nodes)
     output = registry.make(name, *inner, label="out")
-    return lower_optimised(Graph(name, nodes, (("out", output),)), WASM, WASM)
+    return lower_optimised(own_passes(Graph(name, nodes, (("out", output),)), WASM), WASM, WASM)
 
 
 def cases(name: str, operands: list[np.ndarray]) -> list[Case]:

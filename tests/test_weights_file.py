@@ -154,6 +154,40 @@ def test_verify_says_that_the_file_is_missing(tmp_path: Path) -> None:
         verify(path, dense)
 
 
+@pytest.mark.parametrize("out", ["m.mjs", "m.cjs", "m.html"])
+def test_building_again_takes_the_former_file_away(tmp_path: Path, out: str) -> None:
+    path = build(tmp_path, out)
+    former, other = weights_of(path), tmp_path / "other.0123456789abcdef.bin"
+    other.write_bytes(b"not ours")
+    build(tmp_path, out)
+    assert former.exists()
+    build(tmp_path, out, weights="float16")
+    assert not former.exists()
+    assert other.exists()
+    assert files_beside(path, path.read_text())
+    build(tmp_path, out, weights_file=False)
+    assert list(tmp_path.glob("*.bin")) == [other]
+
+
+def test_a_file_that_another_module_reads_stays(tmp_path: Path) -> None:
+    first, second = build(tmp_path, "a.mjs"), build(tmp_path, "b.cjs")
+    shared = weights_of(first)
+    build(tmp_path, "a.mjs", weights="float16")
+    assert shared.exists()
+    assert files_beside(second, second.read_text())
+
+
+@pytest.mark.parametrize("name", ["../precious.0123456789abcdef.bin", "precious.bin"])
+def test_only_what_a_module_would_call_its_file_goes(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "built"
+    folder.mkdir()
+    precious = folder / name
+    precious.touch()
+    (folder / "m.mjs").write_text(f"// m: made by transpile 0.1.0\n// weights  float32 {name}\n")
+    build(folder)
+    assert precious.exists()
+
+
 def test_cache_looks_for_the_file(tmp_path: Path) -> None:
     path = build(tmp_path)
     assert transpile.build(dense, path, weights_file=True, cache=True, targets=("js", "wasm")

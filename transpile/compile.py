@@ -66,26 +66,34 @@ def lower_compressed(stored: Compressed, targets: Sequence[str],
     wanted = [TARGETS[t] for t in targets]
     fastest = next((t for t in reversed(wanted) if t.cpu), None)
     shared = not all(t.cpu for t in wanted)
-    return tuple(lower_optimised(stored.graph if t.cpu else stored.rounded, t,
-                                 fastest if fastest and t.cpu else t, observer, shared=shared,
-                                 reuse=reuse and not shared, without=without,
-                                 lasting=lasting)
-                 for t in wanted)
+    graphs: dict[str, Graph] = {}  # by the target whose passes they went through
+    programs = []
+    for target in wanted:
+        lead = fastest if fastest and target.cpu else target
+        if lead.name not in graphs:
+            graphs[lead.name] = own_passes(stored.graph if target.cpu else stored.rounded, lead,
+                                           observer, without)
+        programs.append(lower_optimised(graphs[lead.name], target, lead, shared=shared,
+                                        reuse=reuse and not shared, lasting=lasting))
+    return tuple(programs)
 
 
-def lower_optimised(graph: Graph, target: Target, lead: Target,
-                    observer: Observer | None = None, *, reuse: bool = False,
-                    shared: bool = False, without: Sequence[str] = (),
-                    lasting: Container[str] = ()) -> Program:
-    """Lower a graph of primitive ops: the lead's own passes, fusion, kernels, memory plan.
+def own_passes(graph: Graph, lead: Target, observer: Observer | None = None,
+               without: Sequence[str] = ()) -> Graph:
+    """A graph after a target's own passes, with names for all nodes."""
+    passes = [p for p in lead.passes if p.name not in without]
+    return with_unique_names(apart(run_pipeline(graph, observer, passes=passes)[0]))
+
+
+def lower_optimised(graph: Graph, target: Target, lead: Target, *, reuse: bool = False,
+                    shared: bool = False, lasting: Container[str] = ()) -> Program:
+    """Lower what `own_passes` gives: fusion, kernels, memory plan.
 
     Args:
+        lead: whose passes these were, and whose panels the weights lie in.
         reuse, lasting: see `lower_compressed`.
         shared: others read weights from this memory, so all of them are expanded there.
     """
-    graph, _ = run_pipeline(graph, observer if target is lead else None,
-                            passes=[p for p in lead.passes if p.name not in without])
-    graph = with_unique_names(apart(graph))
     whole = {n for one in all_graphs(graph) for n in one.nodes if shared and n.op in EXPANSIONS}
     part = parts_of(graph, whole) if target.cpu else Part(graph, [])  # others plan their own memory
     builder = _Builder(target, storage_of(part, panels_of(part, lead)))
@@ -356,10 +364,10 @@ def _assemble(graph: Graph, target: Target, builder: _Builder, *, reuse: bool,
 
 
 def stored(node: Node, panels: Mapping[Node, int]) -> np.ndarray:
-    """A constant's values in the order in which they lie in memory."""
+    """A constant's values in the order in which they lie in memory, without a copy of them."""
     value, width = node.value, panels.get(node)
     if not width:
         return value
     columns = value.shape[-1]
-    split = value.reshape(-1, columns // width, width).swapaxes(0, 1)
-    return np.ascontiguousarray(split).reshape(value.shape)
+    split: np.ndarray = value.reshape(-1, columns // width, width).swapaxes(0, 1)
+    return split

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from transpile.verify.check import VerificationReport
 
 BROWSER_TARGETS = ("webgl", "webgpu")
-HEADER_LINES = 16
-"""The comment at the top of a module is no longer."""
+MODULES = (".js", ".mjs", ".cjs", ".html", ".htm")
+
+HEADER_LINES, LAST_LINE = 4000, "// content "
+"""The comment at the top of a module ends with this line; in a page it comes after the styles."""
 
 OWN_FILE = re.compile(r"[\w-]+\.[0-9a-f]{16}\.bin", re.ASCII)
 """What the file of weights beside a module is called."""
@@ -144,7 +146,7 @@ class Module:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module, its declarations and files beside it; whole or not at all.
 
-        Of a module that was there before, the file of weights goes if the new one has another.
+        The file of weights of a module that was there before goes, unless another module has it.
         """
         path = Path(path)
         former = _file_of_weights(path)
@@ -154,7 +156,8 @@ class Module:
         if declarations and self.format != "html":
             write_atomically(declarations, self.dts)
         write_atomically(path, self.source)
-        if former and former.name not in self.files:
+        if former and not any(_file_of_weights(p) == former for p in path.parent.iterdir()
+                              if p.suffix in MODULES):
             former.unlink(missing_ok=True)
 
 
@@ -162,7 +165,8 @@ def _file_of_weights(path: Path) -> Path | None:
     """The file of weights that the module at `path` names as its own, if there is one."""
     try:
         with path.open(encoding="utf-8") as file:
-            header = "".join(islice(file, HEADER_LINES))
+            header = "".join(takewhile(lambda line: not line.startswith(LAST_LINE),
+                                       islice(file, HEADER_LINES)))
     except (OSError, UnicodeDecodeError):
         return None
     name = stored_as(header)[1] if "made by transpile" in header else ""

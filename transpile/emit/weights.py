@@ -26,7 +26,7 @@ def is_literal(program: Program) -> bool:
     return sum(w.size for w in program.weights.values()) <= LITERAL_NUMBERS
 
 
-def weight_bytes(program: Program) -> bytes:
+def weight_bytes(program: Program) -> bytearray:
     """All weights as they lie in memory, little endian, from the first one on."""
     memory = bytearray(program.weight_bytes)
     for name, array in program.weights.items():
@@ -34,21 +34,20 @@ def weight_bytes(program: Program) -> bytes:
         if not isinstance(offset, int):
             raise InternalError(f"the offset {offset} of the weight {name} is not a number")
         offset -= program.weight_offset
-        data = np.ascontiguousarray(array)
-        little = data.astype(data.dtype.newbyteorder("<")).tobytes()
-        memory[offset:offset + len(little)] = little
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        memory[offset:offset + array.nbytes] = little.tobytes()
     if len(memory) != program.weight_bytes:
         raise InternalError(f"weights of {program.name} go beyond {program.weight_bytes} bytes")
-    return bytes(memory)
+    return memory
 
 
-def file_name(name: str, data: bytes) -> str:
+def file_name(name: str, data: bytes | bytearray) -> str:
     """What a side file is called: an ASCII form of the model's name, and the content's hash."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
     return f"{plain}.{content_digits(data)}.bin"
 
 
-def content_digits(data: bytes) -> str:
+def content_digits(data: bytes | bytearray) -> str:
     """16 hexadecimal digits that tell `data` from other data; `hashOf` of the runtime in NumPy.
 
     It finds damage and mix-ups, in one pass without a copy; it is no defence against forgery.
@@ -66,9 +65,10 @@ def content_digits(data: bytes) -> str:
     return f"{first & 0xFFFFFFFF:08x}{second & 0xFFFFFFFF:08x}"
 
 
-def base64_chunks(data: bytes) -> list[str]:
-    """`data` in base64, one string for each `CHUNK` bytes."""
-    return [base64.b64encode(data[i:i + CHUNK]).decode() for i in range(0, len(data), CHUNK)]
+def base64_literals(data: bytes | bytearray) -> list[str]:
+    """`data` in base64, one JS string literal for each `CHUNK` bytes."""
+    return [f"'{base64.b64encode(data[i:i + CHUNK]).decode()}'"
+            for i in range(0, len(data), CHUNK)]
 
 
 def number(value: object) -> str:

@@ -69,7 +69,7 @@ def tensor_array(tensor: Any) -> np.ndarray:
         array = np.asarray(numpy_helper.to_array(tensor))
     except Exception as error:
         raise SourceError(f"{what} cannot be read", why=str(error)) from None
-    return array.astype(np.float32) if dtype == "float32" else array
+    return array.astype(np.float32, copy=False) if dtype == "float32" else array
 
 
 def attribute_values(node: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import replace
 
@@ -12,9 +13,12 @@ from transpile.passes.tools import rewrite
 
 def cse(graph: Graph) -> Graph:
     """Merge nodes of one op with the same operands and attributes, and equal constants."""
-    constants = {n: _constant_key(n) for n in graph.constants}
+    kinds = {n: (n.type, _own_name(n)) for n in graph.constants}
+    counts = Counter(kinds.values())
     first: dict[Hashable, Node] = {}
-    twin = {n: first.setdefault(key, n) for n, key in constants.items()}
+    # Large weights have names of their own: their bytes are not looked at.
+    twin = {n: first.setdefault((kind, _digest(n)), n) for n, kind in kinds.items()
+            if counts[kind] > 1}
     seen: dict[Hashable, Node] = {}
 
     def merge(node: Node, _uses: object) -> Node | None:
@@ -26,8 +30,10 @@ def cse(graph: Graph) -> Graph:
     return rewrite(graph, merge)
 
 
-def _constant_key(node: Node) -> Hashable:
-    """Content; parameters of more than one element must share their name too."""
-    name = node.name if node.attrs["parameter"] and node.value.size > 1 else ""
-    digest = hashlib.blake2b(node.value.tobytes(), digest_size=16).digest()
-    return node.type, digest, name
+def _own_name(node: Node) -> str:
+    """Parameters of more than one element must share their name to be merged."""
+    return node.name if node.attrs["parameter"] and node.value.size > 1 else ""
+
+
+def _digest(node: Node) -> bytes:
+    return hashlib.blake2b(node.value.tobytes(), digest_size=16).digest()
