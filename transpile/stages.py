@@ -306,9 +306,13 @@ def _one_digit(value: float) -> float:
 
 
 def winograd_summary(graph: Graph) -> str:
-    """How many convolutions are Winograd's, by tile."""
+    """How many convolutions are Winograd's, by tile, and how many it would be too far off for."""
+    from transpile.passes.winograd import wanted_tile
     tiles = Counter(n.attrs["tile"] for n in graph.nodes if n.op == "winograd_output")
-    return ", ".join(f"{count} with F({t}x{t})" for t, count in sorted(tiles.items()))
+    counts = [f"{count} with F({t}x{t})" for t, count in sorted(tiles.items())]
+    refused = [n.name for n in graph.nodes if wanted_tile(n)]
+    counts += [f"too far off, so direct: {', '.join(refused)}"] if refused else []
+    return ", ".join(counts) and f"convolutions: {', '.join(counts)}"
 
 
 def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
@@ -324,8 +328,8 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         removed={name: count for name, count in removed.items() if count},
         files={name: len(data) for name, data in emitted.files.items()},
         webgl=emitted.webgl or asked.declined,
-        winograd=winograd_summary(first.graph), stored=stored.bytes_by_storage,
-        refused=tuple(t.name for t in stored.refused),
+        winograd=winograd_summary(first.graph) if asked.winograd else "",
+        stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),
         seconds=dict(stages.seconds))
 
 

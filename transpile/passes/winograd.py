@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from transpile.ir.graph import Graph, Node
+from transpile.ir.interpret import call_reference
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
+from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
 """With fewer input channels the transforms cost more than they save."""
@@ -14,7 +18,10 @@ LEAST_WORK = 2**20
 
 
 def winograd(graph: Graph) -> Graph:
-    """3x3 stride-1 convolutions by Winograd's minimal filtering, weights transformed at load."""
+    """3x3 stride-1 convolutions by Winograd's minimal filtering, weights transformed at load.
+
+    Where a layer's error in float32 passes its bound, a smaller tile is taken, or none.
+    """
     return graph.rewrite(_rule)
 
 
@@ -26,14 +33,23 @@ def tile_for(height: int, width: int) -> int:
     return 2 if side >= 2 else 0
 
 
-def _rule(node: Node) -> Node | None:
+def wanted_tile(node: Node) -> int:
+    """The tile that is fastest for a convolution; 0 for what is better done otherwise."""
     if node.op != "conv" or not _suits(node):
+        return 0
+    weight = node.inputs[1]
+    _, height, width, _ = node.shape
+    tile = tile_for(height, width)
+    return tile if height * width * weight.type.size >= LEAST_WORK else 0
+
+
+def _rule(node: Node) -> Node | None:
+    wanted = wanted_tile(node)
+    tile = accurate_tile(_value(node.inputs[1]), wanted) if wanted else 0
+    if not tile:
         return None
     image, weight = node.inputs
     _, height, width, _ = node.shape
-    tile = tile_for(height, width)
-    if not tile or height * width * weight.type.size < LEAST_WORK:
-        return None
     where, name = node.where, node.name or node.where.scope or "conv"
     beyond = (-height % tile, -width % tile)
     if any(beyond):
@@ -46,6 +62,13 @@ def _rule(node: Node) -> Node | None:
                     label=f"{name}.products")
     return make("winograd_output", products, tile=tile, shape=node.shape, where=where,
                 label=node.name)
+
+
+def _value(weight: Node) -> np.ndarray:
+    """A weight that is a constant, or expanded from constants."""
+    if weight.is_constant:
+        return weight.value
+    return call_reference(weight, [n.value for n in weight.inputs], {})
 
 
 def _suits(node: Node) -> bool:

@@ -1,0 +1,98 @@
+"""Which convolutions become Winograd's: the option, and the error that is accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import transpile
+from transpile import nn
+from transpile.cli import cli
+from transpile.module import Module
+from transpile.ops.contract import conv
+from transpile.passes import winograd_error
+from transpile.passes.winograd_error import BOUNDS, Error, accurate_tile, error, winograd
+
+RNG = np.random.default_rng(2)
+
+
+def weights(channels: int, filters: int) -> np.ndarray:
+    return RNG.standard_normal((3, 3, channels, filters)).astype(np.float32)
+
+
+def built(scale: float = 1.0, **options: Any) -> Module:
+    weight = (weights(16, 16) * scale).transpose(3, 2, 0, 1)
+
+    @transpile.model(x=transpile.spec("float32", (1, 16, 26, 26)))
+    def model(x: Any) -> Any:
+        wide = nn.conv2d(x, weight)  # 24 x 24
+        return nn.conv2d(nn.max_pool2d(wide, 4), weight)[:, :, :2]
+    return transpile.compile(model, targets=("js", "wasm"), **options)
+
+
+def tiles(module: Module) -> list[int]:
+    return [n.attrs["tile"] for n in module.programs[0].graph.nodes if n.op == "winograd_output"]
+
+
+def test_the_option_turns_it_off() -> None:
+    fast, direct = built(), built(winograd=False)
+    assert tiles(fast) == [4]
+    assert tiles(direct) == []
+    assert fast.report.winograd == "convolutions: 1 with F(4x4)"
+    assert direct.report.winograd == ""
+    assert fast.content_hash != direct.content_hash
+    for module in (fast, direct):
+        module.verify().check("model")
+
+
+def test_a_layer_beyond_its_bound_takes_a_smaller_tile_or_none(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = Error(0.0, 0.0)
+    monkeypatch.setattr(winograd_error, "BOUNDS", {2: BOUNDS[2], 4: nothing})
+    assert built().report.winograd == "convolutions: 1 with F(2x2)"
+    monkeypatch.setattr(winograd_error, "BOUNDS", {2: nothing, 4: nothing})
+    module = built()
+    assert tiles(module) == []
+    assert module.report.winograd.startswith("convolutions: too far off, so direct: ")
+
+
+@pytest.mark.parametrize(("scale", "tile"), [(1e-3, 4), (1.0, 4), (1e4, 4), (1e-43, 0)])
+def test_weights_whose_products_underflow_stay_direct(scale: float, tile: int) -> None:
+    assert accurate_tile(weights(8, 8) * np.float32(scale), 4) == tile
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("channels", [4, 32, 256])
+def test_errors_are_those_of_float32(tile: int, channels: int) -> None:
+    weight = weights(channels, 7)
+    image = RNG.standard_normal((1, 10, 10, channels)).astype(np.float32)
+    exact = conv(image.astype(np.float64), weight.astype(np.float64), stride=(1, 1),
+                 dilation=(1, 1), groups=1)
+    got = winograd(image, weight, tile)
+    assert got.dtype == np.float32
+    rms = np.linalg.norm(got - exact) / np.linalg.norm(exact)
+    assert 1e-8 < rms < 1e-6
+    found = error(weight, tile)
+    assert rms / 4 < found.rms < rms * 4
+    assert found.within(BOUNDS[tile])
+    assert not Error(found.rms, 1.0).within(BOUNDS[tile])
+    assert not Error(1.0, found.largest).within(BOUNDS[tile])
+
+
+def test_the_build_prints_the_choice(tmp_path: Path) -> None:
+    source = tmp_path / "m.py"
+    source.write_text(
+        "import numpy as np, transpile\nfrom transpile import nn\n"
+        "W = np.random.default_rng(0).standard_normal((16, 16, 3, 3)).astype('float32')\n"
+        "@transpile.model(x=transpile.spec('float32', (1, 16, 26, 26)))\n"
+        "def f(x):\n    return nn.conv2d(x, W)\n")
+    for flags, text in (((), "1 with F(4x4)"), (("--no-winograd",), "")):
+        built = CliRunner().invoke(cli, ["build", f"{source}:f", "-o", str(tmp_path / "m.mjs"),
+                                         *flags])
+        assert built.exit_code == 0, built.output
+        assert ("winograd" in built.output) == bool(text)
+        assert text in built.output
