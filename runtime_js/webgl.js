@@ -152,7 +152,11 @@ export function readTensor(gl, { frame, isFloat, layers }, size, width) {
   gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
   for (let layer = 0; layer < layers; layer++) {
     gl.readBuffer(gl.COLOR_ATTACHMENT0 + layer);
+    // A context that is lost just now leaves everything as it was, and does not say so yet.
+    part[0] = isFloat ? -8.765e-33 : -1987654321;
+    const [unread] = part;
     gl.readPixels(0, 0, width, height, format, type, part);
+    if (size && part[0] === unread) throw new Error(contextLost);
     for (let row = 0; layers > 1 && row < height; row++) {
       whole.set(part.subarray(4 * width * row, 4 * width * (row + 1)),
         4 * width * (row * layers + layer));
@@ -188,6 +192,8 @@ export function inPanels(view, columns, from, to) {
   }
   return result;
 }
+
+export const contextLost = 'the WebGL context was lost';
 
 // Draws one pixel with every program, since drivers finish compiling at the first draw.
 export async function warmUp(gl, programs, textures, draws) {
@@ -260,12 +266,17 @@ export function createStore(gl, { plan, weights, heap }) {
   return store;
 }
 
-// Waits for a lost context to come back.
-export async function awaitContext(gl) {
-  for (let tries = 0; gl.isContextLost() && tries < 250; tries++) {
+// Waits until a context is lost, or no longer so.
+export async function awaitLoss(gl, lost, most) {
+  for (let tries = 0; gl.isContextLost() !== lost && tries < most; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  if (gl.isContextLost()) throw new Error('the WebGL context was lost');
+}
+
+// Waits for a lost context to come back.
+export async function awaitContext(gl) {
+  await awaitLoss(gl, false, 250);
+  if (gl.isContextLost()) throw new Error(contextLost);
   gl.getExtension('EXT_color_buffer_float');
 }
 
@@ -320,14 +331,15 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
       await build();
     }
     store.allocate(dims);
-    await runDraws(gl, store, programs, model.heap(), check);
-    if (gl.isContextLost()) {
-      if (attempt > 2) throw new Error('the WebGL context was lost');
+    try {
+      await runDraws(gl, store, programs, model.heap(), check);
+      store.planned.results.forEach((tensor) => store.download(model.heap(), tensor));
+      check('results');
+    } catch (error) {
+      if (error.message !== contextLost || attempt > 2) throw error;
+      await awaitLoss(gl, true, 50);
       await run(dims, attempt + 1);
-      return;
     }
-    store.planned.results.forEach((tensor) => store.download(model.heap(), tensor));
-    check('results');
   }
 
   function dispose() {
