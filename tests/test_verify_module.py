@@ -11,6 +11,7 @@ import pytest
 import transpile
 from transpile import nn
 from transpile.errors import ShapeError, SourceError, VerificationError
+from transpile.ir.dims import dim
 from transpile.verify.samples import given_inputs, random_inputs
 
 RNG = np.random.default_rng(3)
@@ -96,6 +97,17 @@ def test_named_sizes_are_tried_at_one_and_apart() -> None:
     graph = transpile.trace(embedded)
     shapes = [one["ids"].shape for one in random_inputs(graph)]
     assert shapes == [(3, 5), (1, 1), (6, 8)]
+
+
+@pytest.mark.parametrize(("work", "rows"), [(10**9, [3, 1, 6]), (10**10, [3, 1]),
+                                            (10**11, [1])])
+def test_much_work_is_tried_at_fewer_sizes(work: int, rows: list[int]) -> None:
+    graph = transpile.trace(embedded)
+    n, length = map(dim, graph.dim_names)
+    found = random_inputs(graph, work=n * work)
+    assert [one["ids"].shape[0] for one in found] == rows
+    fixed = transpile.trace(embedded, {"ids": "int32[2, 4]"})
+    assert len(list(random_inputs(fixed, work=work))) == 1
 
 
 def test_indices_stay_inside_their_table_and_values_in_their_range() -> None:

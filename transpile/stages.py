@@ -281,7 +281,7 @@ def golden_values(asked: Request, program: Program, stored: Compressed) -> Golde
     from transpile.emit.golden import Golden, golden_inputs
     from transpile.verify.check import expected_outputs
     from transpile.verify.samples import random_inputs, sample_sizes
-    sizes = sample_sizes(asked.graph)[0]
+    sizes = sample_sizes(asked.graph, program.flops)[0]
     ranges = _golden_ranges(next(random_inputs(asked.graph, asked.ranges)))
     inputs = golden_inputs(program.inputs, 1, sizes, ranges)
     expected = expected_outputs(stored.rounded if stored.changed else asked.graph, inputs)

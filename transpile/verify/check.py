@@ -151,7 +151,7 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
                   ) -> VerificationReport:
     """Run `module` against `graph` on seeded random inputs and on `samples`.
 
-    Named dimensions are tried at several sizes, 1 among them.
+    Named dimensions are tried at several sizes, 1 among them; fewer where a run is much work.
 
     Args:
         samples: a mapping of arrays, the path of an `.npz`, or a list of these.
@@ -165,7 +165,7 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
     Raises:
         JavaScriptError: the module threw.
     """
-    inputs = [*random_inputs(graph, ranges), *given_inputs(graph, samples)]
+    inputs = [*random_inputs(graph, ranges, work=module.programs[0].flops), *given_inputs(graph, samples)]
     wanted = tuple(targets or node_targets(module.targets))
     total, done = len(inputs) * (len(wanted) + 1), 0
     results: dict[str, TargetResult] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ Ranges = Mapping[str, tuple[float | None, float | None]]
 SIZES = (3, 1, 6)
 """Sizes tried for named dimensions: odd, the broadcasting trap, and one past a tile of four."""
 
+WORK = 4e10
+"""Operations of all runs on random inputs together: beyond them, fewer sizes are tried."""
+
 RAISES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 """What is added to a size until every tensor has an element."""
 
@@ -25,23 +29,24 @@ _VIEWS = {"cast", "reshape", "transpose", "broadcast_to", "slice"}
 _INDEXED = {"take": 0, "embedding": 1, "take_along_axis": 0, "gather_nd": 0}
 
 
-def random_inputs(graph: Graph, ranges: Ranges | None = None, seed: int = 0
+def random_inputs(graph: Graph, ranges: Ranges | None = None, seed: int = 0, work: Dim = 0
                   ) -> Iterator[Inputs]:
     """One set of inputs per entry of `SIZES`, or a single set if no dimension is named.
 
-    Several named dimensions get different sizes, so that a mix-up shows. Floats are normal where
+    Where a run is `work` operations, and all of them would be too many, the smaller ones. Several
+    named dimensions get different sizes, so that a mix-up shows. Floats are normal where
     no range is given; integers that index a table stay inside of it.
     """
-    for turn, sizes in enumerate(sample_sizes(graph)):
+    for turn, sizes in enumerate(sample_sizes(graph, work)):
         rng = np.random.default_rng([seed, turn])
         yield {node.name: _draw(rng, node, sizes, (ranges or {}).get(node.name, (None, None)),
                                 _table_size(graph, node, sizes)) for node in graph.inputs}
 
 
-def sample_sizes(graph: Graph) -> list[dict[str, int]]:
+def sample_sizes(graph: Graph, work: Dim = 0) -> list[dict[str, int]]:
     """Sizes for the named dimensions: one dict per turn, each with no tensor empty.
 
-    A size that a window or slice does not fit into is raised until it does.
+    Of a run of `work` operations as many as `WORK` allows, at least the cheapest. A size that a window or slice does not fit into is raised until it does.
     """
     names = graph.dim_names
     if not names:
@@ -57,7 +62,15 @@ def sample_sizes(graph: Graph) -> list[dict[str, int]]:
         raise ShapeError(f"no sizes of {', '.join(names)} were found to verify with",
                          why="some tensor is empty with all that were tried",
                          fix="give a sample, or fixed sizes as inputs")
-    return result
+    return _affordable(result, work)
+
+
+def _affordable(choices: list[dict[str, int]], work: Dim) -> list[dict[str, int]]:
+    costs = [evaluate(work, sizes) for sizes in choices]
+    order = sorted(range(len(choices)), key=costs.__getitem__)
+    totals = accumulate(costs[i] for i in order)
+    kept = {i for i, total in zip(order, totals, strict=True) if total <= WORK or i == order[0]}
+    return [sizes for i, sizes in enumerate(choices) if i in kept]
 
 
 def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:
