@@ -1,6 +1,6 @@
 """Gather forms of routines: running sums and sorts, each element computed on its own.
 
-They take time quadratic in the length of the axis, as the sort of `lower/routine.py` does, but
+They take time quadratic in the length of the axis, unlike the loops of `lower/routine.py`, but
 all elements at once.
 """
 

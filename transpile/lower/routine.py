@@ -31,10 +31,10 @@ class RoutineContext:
     scratches: list[Argument] = field(default_factory=list)
     in_place: bool = False
 
-    def scratch(self, size: int) -> str:
-        """A float32 buffer of `size` elements that lives during one call."""
+    def scratch(self, size: Dim, dtype: str = "float32") -> str:
+        """A buffer of `size` elements that lives during one call."""
         name = f"scratch{len(self.scratches) or ''}"
-        self.scratches.append(Argument(name, "float32", size, written=True))
+        self.scratches.append(Argument(name, dtype, size, written=True))
         return name
 
     def store(self, index: Sequence[Dim], value: Expr) -> Store:
@@ -87,25 +87,77 @@ def build_sort(context: RoutineContext, x: Accessor, *, axis: int, descending: b
                positions: bool = False) -> tuple[Stmt, ...]:
     """Values, or with `positions` their indices, in stable order along one axis.
 
-    Each element's rank is counted and the element stored there: quadratic in the size of the
-    axis, without branches or scratch memory.
+    A merge sort of the indices from runs of one on (Knuth, volume 3, 5.2.4): each pass walks one
+    half of the scratch memory and writes the other.
     """
     size = x.type.shape[axis]
     outer, index = _around(x.type.shape, axis)
-    this, other = Axis("j", size), Axis("k", size)
-    value, rival = Local("value", x.type.dtype), Local("rival", x.type.dtype)
-    before, same = _order(rival, value, descending)
-    tie = call("logical_and", same,
-               call("less", Index(_var(other)), Index(_var(this))))
-    count = Assign("rank", call("add", Local("rank", "int32"), Const(1, "int32")))
-    rank = atom(Opaque(Local("rank", "int32"), 0, size - 1))
-    result: Expr = Index(_var(this)) if positions else value
+    order, place = context.scratch(2 * size, "int32"), Axis("k", size)
+    start = Store(order, _var(place), Index(_var(place)))
+    found = Load(order, size * _at("turn", 1) + _var(place), "int32")
+    there = _at("found", size - 1)
+    result: Expr = Local("found", "int32") if positions else x(*index(there))
+    return loops(outer, [
+        *loops([place], [start]), Declare("turn", Const(0, "int32")),
+        *_passes(size, _merge(order, size, lambda at: x(*index(at)), descending)),
+        *loops([place], [Let("found", found), context.store(index(_var(place)), result)])])
+
+
+def _at(local: str, high: Dim) -> Dim:
+    """An index that a local holds, at most `high`."""
+    return atom(Opaque(Local(local, "int32"), 0, high))
+
+
+def _int(fn: str, *args: Expr | int | str) -> Expr:
+    """Arithmetic on int32: numbers, and locals by name."""
+    return call(fn, *(Local(a, "int32") if isinstance(a, str) else Const(a, "int32")
+                      if isinstance(a, int) else a for a in args))
+
+
+def _passes(size: Dim, merge: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """`merge` for runs of `width` elements, which doubles from 1 on until it reaches the size."""
+    known = isinstance(size, int)
+    level = Axis("level", (size - 1).bit_length() if isinstance(size, int) else MOST_PASSES)
+    width = Let("width", _int("shift_left", 1, Index(_var(level))))
+    body = merge if known else [If(_int("less", "width", Index(size)), tuple(merge))]
+    return (For(level, (width, *body), 0, level.extent),) if level.extent != 0 else ()
+
+
+MOST_PASSES = 30
+"""Of a sort whose size is known at run time only; those that are not needed do nothing."""
+
+
+def _merge(order: str, size: Dim, value: Callable[[Dim], Expr], descending: bool) -> list[Stmt]:
+    """One pass: for each place the first of two runs' heads, the left one among equals."""
+    step = Axis("p", size)
+    p = Index(_var(step))
+    inside = _int("bitwise_and", p, _int("sub", _int("shift_left", "width", 1), 1))
+    start = _int("sub", p, "inside")
+
+    def limited(at: Expr, most: Dim) -> Expr:
+        return call("minimum", at, Index(most))
+    middle = limited(_int("add", "begin", "width"), size)
+    stop = limited(_int("add", "begin", _int("shift_left", "width", 1)), size)
+    heads = [s for side in ("left", "right") for s in (
+        Let(f"{side}At", limited(Local(side, "int32"), size - 1)),
+        Let(f"{side}Id", Load(order, size * _at("turn", 1) + _at(f"{side}At", size - 1), "int32")),
+        Let(f"{side}Value", value(_at(f"{side}Id", size - 1))))]
+    dtype = value(_at("leftId", size - 1)).dtype
+    before, _ = _order(Local("rightValue", dtype), Local("leftValue", dtype), descending)
+    wins = call("logical_and", _int("less", "right", "stop"), before)
+    chosen = call("logical_or", _int("greater_equal", "left", "middle"), wins)
+    target = size * (1 - _at("turn", 1)) + _var(step)
+
+    def take(side: str) -> tuple[Stmt, ...]:
+        return (Store(order, target, Local(f"{side}Id", "int32")),
+                Assign(side, _int("add", side, 1)))
     body: list[Stmt] = [
-        Let("value", x(*index(_var(this)))), Declare("rank", Const(0, "int32")),
-        *loops([other], [Let("rival", x(*index(_var(other)))),
-                         If(call("logical_or", before, tie), (count,))]),
-        context.store(index(rank), result)]
-    return loops(outer, loops([this], body))
+        Let("inside", inside), Let("begin", start), Let("middle", middle), Let("stop", stop),
+        If(_int("equal", "inside", 0), (Assign("left", Local("begin", "int32")),
+                                        Assign("right", Local("middle", "int32")))),
+        *heads, If(chosen, take("right"), take("left"))]
+    return [Declare("left", Const(0, "int32")), Declare("right", Const(0, "int32")),
+            For(step, tuple(body), 0, size), Assign("turn", _int("sub", 1, "turn"))]
 
 
 def _order(rival: Expr, value: Expr, descending: bool) -> tuple[Expr, Expr]:
