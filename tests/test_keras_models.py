@@ -92,6 +92,47 @@ def test_recurrent() -> None:
                                atol=1e-5)
 
 
+def recurrent(masked: bool) -> Any:
+    """A model of one layer of every kind on one sequence; two of them begin with a state."""
+    x, h = keras.Input((6, 3), name="x"), keras.Input((4,), name="h")
+    y = layers.Masking(0.0)(x) if masked else x
+    kinds = [
+        layers.LSTM(5, recurrent_activation="hard_sigmoid"),
+        layers.LSTM(5, go_backwards=True, return_sequences=True),
+        layers.LSTM(5, return_state=True, use_bias=False),
+        layers.GRU(4, use_bias=False), layers.SimpleRNN(6, return_sequences=True),
+        layers.GRU(4, reset_after=False, return_sequences=True, activation="relu"),
+        layers.RNN(layers.SimpleRNNCell(3, activation=None)),
+        layers.Bidirectional(layers.LSTM(4, return_sequences=True)),
+        layers.Bidirectional(layers.GRU(4), merge_mode="sum")]
+    results = [t for layer in kinds for t in keras.tree.flatten(layer(y))]
+    results += [layers.GRU(4, return_sequences=True, zero_output_for_mask=zeros)(
+        y, initial_state=h) for zeros in (False, True)]
+    return keras.Model([x, h], results)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("masked", [False, True])
+def test_recurrent_layers_stay_whole(masked: bool) -> None:
+    keras.utils.set_random_seed(1)
+    model, x, h = recurrent(masked), floats(2, 6, 3), floats(2, 4)
+    rng = np.random.default_rng(2)
+    model.set_weights([rng.normal(size=w.shape) * 0.7 for w in model.get_weights()])
+    x[0, [0, 3]] = x[1, 4:] = 0.0
+    given, wanted = {"x": x, "h": h}, model.predict([x, h], verbose=0)
+    assert sum(n.op == "recurrence" for n in transpile.trace(model).nodes) == 13
+    for found, expected in zip(run(model, given).values(), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_cells_of_other_functions_are_written_out() -> None:
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([layers.Input((3, 2), name="x"), layers.GRU(2, activation="gelu")])
+    x = floats(2, 3, 2)
+    (found,) = run(model, {"x": x}).values()
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_files(tmp_path: Any, suffix: str) -> None:

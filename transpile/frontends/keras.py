@@ -85,6 +85,7 @@ def torch_message(model: Any, types: Mapping[str, TensorType]) -> Any:
     """The same for a model of the back end torch."""
     import torch
 
+    from transpile.frontends import keras_recurrent
     from transpile.frontends import torch as front_end
     from transpile.frontends.torch_dims import example_sizes
 
@@ -106,8 +107,9 @@ def torch_message(model: Any, types: Mapping[str, TensorType]) -> Any:
         flat = Flat()
         with torch.no_grad():  # layers that are not built yet make their weights now
             flat(*(front_end.example(t, next(example_sizes(types))) for t in types.values()))
-        program = front_end.exported(flat, types, positional=True)
-        proto = front_end.onnx_message(program)
+        with keras_recurrent.kept_whole():
+            program = front_end.exported(flat, types, positional=True)
+        proto = front_end.onnx_message(program, keras_recurrent.translations())
     rename(proto, list(types), flat.names)
     restored(proto, model)
     return proto

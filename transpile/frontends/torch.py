@@ -11,9 +11,10 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -242,8 +243,12 @@ def _user_line(error: Exception | None) -> str:
     return place
 
 
-def onnx_message(program: Any) -> Any:
+def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingProxyType({})
+                 ) -> Any:
     """What torch.onnx writes for an exported program, layer paths as the names of nodes.
+
+    Args:
+        more: how it writes further operators.
 
     Raises:
         UnsupportedError: PyTorch has no ONNX form of an operator.
@@ -258,7 +263,8 @@ def onnx_message(program: Any) -> Any:
         with quiet(), contextlib.redirect_stdout(None):
             written = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
-                custom_translation_table=translations(getattr(onnxscript, f"opset{OPSET}")))
+                custom_translation_table={
+                    **translations(getattr(onnxscript, f"opset{OPSET}")), **more})
             proto = written.model_proto
     except ImportError as error:
         raise DependencyError("a package that torch.onnx uses is missing", why=str(error),

@@ -14,6 +14,15 @@ from transpile.frontends.tracer import apply, as_tracer
 from transpile.ops.recurrence import CELLS, FUNCTIONS, PARAMETERS, Activation, activation
 
 
+@onnx_op("Recurrence", domain="transpile")
+def recurrence(n: Site) -> Any:
+    """Our own operator, see `frontends/keras_recurrent.py`."""
+    words = [text.split(" ") for text in n.attr("activations").split(",")]
+    return apply("recurrence", *(n[k] for k in range(len(n.inputs))), cell=n.attr("cell"),
+                 activations=tuple((name, *map(float, rest)) for name, *rest in words),
+                 mask=n.attr("mask", ""), reverse=bool(n.attr("reverse", 0)))
+
+
 @dataclass
 class Layer:
     """One direction of a recurrent node, gates still in ONNX's order.
