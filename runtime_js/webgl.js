@@ -26,13 +26,20 @@ export function nextTask() {
   });
 }
 
-export function createContext(canvas, fast) {
+// Whether it renders to float32, or half floats where these will do.
+export function rendersFloats(gl, half) {
+  return gl.getExtension('EXT_color_buffer_float') ||
+    half && gl.getExtension('EXT_color_buffer_half_float');
+}
+
+export function createContext(canvas, fast, half) {
   const gl = canvas.getContext('webgl2', {
     antialias: false, depth: false, alpha: false, failIfMajorPerformanceCaveat: fast
   });
   if (!gl) throw new Error('there is no WebGL2 here');
-  if (!gl.getExtension('EXT_color_buffer_float')) {
-    throw new Error('WebGL2 does not render to float32 here');
+  if (!rendersFloats(gl, half)) {
+    throw new Error(`WebGL2 does not render to float32 here${half ? ', nor to half floats' :
+      rendersFloats(gl, true) ? ', but does to half floats: precision \'half\'' : ''}`);
   }
   return gl;
 }
@@ -87,11 +94,13 @@ export async function compilePrograms(gl, shaders, onProgress) {
   return programs;
 }
 
-// A texture of the plan, [float, width, height, layers], with a framebuffer if it is drawn to.
-export function createTexture(gl, [isFloat, width, height, layers], target) {
+// A texture of the plan, [kind, width, height, layers], with a framebuffer. Kinds are 0 for
+// integers, 1 for floats, 2 for floats that are never drawn.
+export function createTexture(gl, [isFloat, width, height, layers], half) {
   const texture = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
-  gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, isFloat ? gl.RGBA32F : gl.RGBA32I, width, height, layers);
+  const kind = !isFloat ? gl.RGBA32I : half && isFloat < 2 ? gl.RGBA16F : gl.RGBA32F;
+  gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, kind, width, height, layers);
   gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
   gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
   const result = { texture, isFloat, layers, frame: gl.createFramebuffer() };
@@ -220,7 +229,7 @@ export function viewsOf(bytes) {
 }
 
 // The textures of a model for the sizes of a run, with the weights in them.
-export function createStore(gl, { plan, weights, heap }) {
+export function createStore(gl, { plan, weights, heap }, half) {
   const store = { textures: [], planned: {}, upload, download, callBetween, free, allocate };
 
   function upload(memory, tensor) {
@@ -258,7 +267,7 @@ export function createStore(gl, { plan, weights, heap }) {
     if (!gl.isContextLost() && planned.textures.some(([, w, h]) => w > most || h > most)) {
       throw new Error(`textures of more than ${most} texels a side are needed`);
     }
-    store.textures = planned.textures.map((one) => createTexture(gl, one));
+    store.textures = planned.textures.map((one) => createTexture(gl, one, half));
     weights.forEach((tensor) => upload(heap(), tensor));
     planned.memory = viewsOf(planned.scratch || 0);
   }
@@ -274,10 +283,10 @@ export async function awaitLoss(gl, lost, most) {
 }
 
 // Waits for a lost context to come back.
-export async function awaitContext(gl) {
+export async function awaitContext(gl, half) {
   await awaitLoss(gl, false, 250);
   if (gl.isContextLost()) throw new Error(contextLost);
-  gl.getExtension('EXT_color_buffer_float');
+  rendersFloats(gl, half);
 }
 
 // From the inputs in the heap to the outputs there.
@@ -302,10 +311,11 @@ export function createSurface() {
 }
 
 // Opens a model: `shaders`, `plan(...dims)`, and `weights` as tensors in `heap()`.
-export async function openWebgl(model, { canvas, onProgress, debug, target }) {
+export async function openWebgl(model, { canvas, onProgress, debug, target, precision }) {
   const surface = canvas || createSurface();
-  const gl = createContext(surface, target !== 'webgl');
-  const store = createStore(gl, model);
+  const half = precision === 'half';
+  const gl = createContext(surface, target !== 'webgl', half);
+  const store = createStore(gl, model, half);
   const check = (what) => debug && checkErrors(gl, what);
   let programs = [];
 
@@ -318,20 +328,19 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
     check('programs');
   }
 
-  // A context that may come back.
-  const lost = (event) => event.preventDefault();
+  const lost = (event) => event.preventDefault(); // it may come back
   surface.addEventListener('webglcontextlost', lost);
   await build();
 
   // Made again if the context is lost meanwhile.
   async function run(dims, attempt = 0) {
     if (gl.isContextLost()) {
-      await awaitContext(gl);
+      await awaitContext(gl, half);
       store.textures = [];
       await build();
     }
-    store.allocate(dims);
     try {
+      store.allocate(dims);
       await runDraws(gl, store, programs, model.heap(), check);
       store.planned.results.forEach((tensor) => store.download(model.heap(), tensor));
       check('results');
@@ -350,5 +359,5 @@ export async function openWebgl(model, { canvas, onProgress, debug, target }) {
     if (context) context.loseContext();
   }
 
-  return { run, dispose, gl, store, programs: () => programs };
+  return { run, dispose, half, gl, store, programs: () => programs };
 }

@@ -17,6 +17,7 @@ export function drawSteps({ gl, store, programs }, dims, heap, named) {
   });
 }
 
-export function textureBytes({ planned }) {
-  return planned.textures.reduce((sum, [, w, h, layers]) => sum + 16 * w * h * layers, 0);
+export function textureBytes({ store, half }) {
+  return store.planned.textures.reduce((sum, [kind, w, h, layers]) =>
+    sum + (half && kind === 1 ? 8 : 16) * w * h * layers, 0);
 }

@@ -221,7 +221,8 @@ def test_without_float_targets_the_module_falls_back_and_says_why(host: BrowserH
       return [model.target, model.skipped, probs.data.length];
     """, random_input(module))
     assert (found[0], found[2]) == ("js", 10)
-    assert found[1] == [{"target": "webgl", "reason": "WebGL2 does not render to float32 here"}]
+    assert found[1] == [{"target": "webgl", "reason": "WebGL2 does not render to float32 here, "
+                         "but does to half floats: precision 'half'"}]
 
 
 @pytest.mark.browser

@@ -86,19 +86,22 @@ class Module:
                           weights_file=False, threads=False)
         return emit_module(self.programs, options).code
 
-    def run(self, inputs: Mapping[str, object], target: str = "js") -> dict[str, np.ndarray]:
+    def run(self, inputs: Mapping[str, object], target: str = "js", *,
+            precision: str = "float32") -> dict[str, np.ndarray]:
         """The outputs by name, computed by the module itself.
 
         Args:
             inputs: arrays by name.
             target: under Node, or in a Chromium for `webgl` and `webgpu`.
+            precision: what webgl keeps values in, "float32" or "half".
 
         Raises:
             JavaScriptError: the module refuses the inputs or lacks the target.
             DependencyError: Node or the browser is missing.
         """
         source, kind = runnable(self.source, self.format)
-        return run_source(source, kind, inputs, target, self.files, self.node, self.node_flags)
+        return run_source(source, kind, inputs, target, self.files, self.node, self.node_flags,
+                          precision)
 
     def steps(self, inputs: Mapping[str, object], target: str = "js"
               ) -> list[tuple[str, np.ndarray]]:
@@ -128,6 +131,9 @@ class Module:
                                  ranges=self.ranges, original=self.original, progress=progress,
                                  stored=self.stored)
         found = verified(self, targets)
+        if found.ok and "webgl" in found.targets:
+            from transpile.verify.half import HALF, half_result
+            found = replace(found, targets={**found.targets, HALF: half_result(self, samples)})
         relaxed = self._relaxed() if "wasm" in found.targets else None
         if relaxed is None or not found.ok:
             return found
@@ -248,17 +254,20 @@ def files_beside(path: Path, source: str) -> dict[str, bytes]:
 
 def run_source(source: str, format: str, inputs: Mapping[str, object], target: str,
                files: Mapping[str, bytes], node: str | None = None,
-               node_flags: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+               node_flags: tuple[str, ...] = (), precision: str = "float32"
+               ) -> dict[str, np.ndarray]:
     """The outputs by name of a module's source, where its target runs; see `Module.run`.
 
     Args:
         format: `esm`, `cjs` or `iife`.
         files: what lies beside it, by name.
         node_flags: further flags for Node.
+        precision: what webgl keeps values in, "float32" or "half".
     """
     if target in BROWSER_TARGETS:
         from transpile.verify.browser import shared_browser
-        return shared_browser().run(as_es_module(source, format), inputs, target, files=files)
+        return shared_browser().run(as_es_module(source, format), inputs, target,
+                                    files=files, precision=precision)
     from transpile.verify.node import shared_host
     return shared_host(node, node_flags).run(source, inputs, target, format, files=files)
 

@@ -251,7 +251,8 @@ class Context:
             return None
         samples = [_sample(p.name, golden.outputs[p.name]) for p in self.program.outputs]
         return {"inputs": self._golden_inputs(golden), "samples": samples,
-                "rtol": number(golden.rtol), "atol": number(golden.atol)}
+                "rtol": number(golden.rtol), "atol": number(golden.atol),
+                "half_atol": number(golden.half_atol)}
 
     def _golden_inputs(self, golden: Golden) -> str:
         ports = self.program.inputs

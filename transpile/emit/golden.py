@@ -21,6 +21,10 @@ DEFAULT_RANGES = {"float32": (-1.0, 1.0), "int32": (0.0, 2.0), "uint8": (0.0, 25
                   "bool": (0.0, 2.0)}
 
 
+HALF_ERROR = 0.05
+"""Of the largest output: what half floats may be off before a GPU passes for broken."""
+
+
 @dataclass(frozen=True)
 class Golden:
     """A recipe for inputs and what the Python original gave for them.
@@ -39,6 +43,13 @@ class Golden:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     rtol: float = 1e-4
     atol: float = 1e-5
+
+    @property
+    def half_atol(self) -> float:
+        """Instead of `atol` where a GPU keeps values in half floats."""
+        floats = [o for o in self.outputs.values() if o.dtype.kind == "f"]
+        largest = max((float(np.abs(o[np.isfinite(o)]).max(initial=0)) for o in floats), default=0)
+        return max(self.atol, float(f"{HALF_ERROR * largest:.0e}"))
 
 
 def random_numbers(seed: int, count: int) -> np.ndarray:

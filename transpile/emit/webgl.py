@@ -43,7 +43,7 @@ class WebglSection:
         work = evaluate(self.program.flops, dict.fromkeys(self.program.dims, 1))
         return {"summary": plan.summary, "auto": work >= WORTHWHILE,
                 "shaders": [s.strip() for s in plan.shaders],
-                "textures": [self.texture(t) for t in plan.textures],
+                "textures": [self.texture(*t) for t in enumerate(plan.textures)],
                 "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
                           for d in plan.draws],
                 "kernels": list(dict.fromkeys(self.kernel(d) for d in plan.draws
@@ -56,8 +56,10 @@ class WebglSection:
     def js(self, value: Dim) -> str:
         return js_dim(value, self.name_of)
 
-    def texture(self, texture: Texture) -> str:
-        return (f"[{int(texture.is_float)}, {self.js(texture.width)}, {self.js(texture.height)}, "
+    def texture(self, number: int, texture: Texture) -> str:
+        """[kind, width, height, layers]: 0 for integers, 1 for floats, 2 for those only read."""
+        kind = 0 if not texture.is_float else 1 if number in self.plan.written else 2
+        return (f"[{kind}, {self.js(texture.width)}, {self.js(texture.height)}, "
                 f"{texture.layers}]")
 
     def draw(self, draw: Draw) -> dict[str, str]:

@@ -126,13 +126,17 @@ class BrowserHost:
         return self.page
 
     def run(self, source: str, inputs: Mapping[str, object], target: str = "js", *,
-            files: Mapping[str, bytes] | None = None) -> dict[str, np.ndarray]:
+            files: Mapping[str, bytes] | None = None, precision: str = "float32"
+            ) -> dict[str, np.ndarray]:
         """The outputs, by name, of the ES module `source` for `inputs`; `files` lie beside it.
+
+        `precision` is what webgl keeps values in, "half" or "float32".
 
         Raises:
             JavaScriptError: the module threw, or the browser does not have the target.
         """
-        answer = self._call("run", source, target, encode_inputs(inputs, None), files)
+        answer = self._call("run", source, target, encode_inputs(inputs, None), files,
+                            precision)
         return decode_outputs(answer["outputs"])
 
     def debug(self, source: str, inputs: Mapping[str, object], target: str = "webgl"
@@ -147,7 +151,7 @@ class BrowserHost:
         return self._call("selfTest", source, target, {})["result"]
 
     def _call(self, op: str, source: str, target: str, inputs: Mapping[str, Any],
-              files: Mapping[str, bytes] | None = None) -> Any:
+              files: Mapping[str, bytes] | None = None, precision: str = "float32") -> Any:
         from hashlib import sha256
 
         from playwright.sync_api import Error
@@ -161,8 +165,8 @@ class BrowserHost:
         self._files |= {path: source, **(files or {})}
         try:
             answer = self.page.evaluate(
-                "([op, path, target, inputs]) => transpileRunner[op](path, target, inputs)",
-                [op, "/" + path, target, inputs])
+                "([op, ...args]) => transpileRunner[op](...args)",
+                [op, "/" + path, target, inputs, precision])
         except Error as error:
             self._ready = False
             raise JavaScriptError(str(error).split("\n")[0],

@@ -23,12 +23,12 @@ let model;
 let opened;
 
 // One at a time: a browser takes away contexts of which there are too many.
-async function modelAt(path, target) {
-  const key = path + '|' + target;
+async function modelAt(path, target, precision) {
+  const key = [path, target, precision].join('|');
   if (opened !== key) {
     if (model) model.dispose();
     opened = model = undefined;
-    model = await (await import(path)).load({ target, returnState: true });
+    model = await (await import(path)).load({ target, precision, returnState: true });
     opened = key;
   }
   if (target !== 'auto' && model.target !== target) {
@@ -47,8 +47,8 @@ async function reported(work) {
 }
 
 globalThis.transpileRunner = {
-  run: (path, target, inputs) => reported(async () => {
-    const model = await modelAt(path, target);
+  run: (path, target, inputs, precision) => reported(async () => {
+    const model = await modelAt(path, target, precision);
     if (model.reset) model.reset();
     return { outputs: map(await model.run(map(inputs, decode)), encode) };
   }),

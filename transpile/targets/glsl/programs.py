@@ -117,6 +117,12 @@ class WebglPlan:
     draws: tuple[Draw | CpuCall, ...]
 
     @property
+    def written(self) -> frozenset[int]:
+        """Textures that are drawn to or read back: half floats, where nothing better is there."""
+        drawn = [d.output if isinstance(d, Draw) else d.written[0].texture for d in self.draws]
+        return frozenset([*drawn, *(p.texture for _, p in self.results)])
+
+    @property
     def summary(self) -> str:
         """For reports: how much there is, and what runs on the CPU between draws."""
         calls = [d.label for d in self.draws if isinstance(d, CpuCall)]
