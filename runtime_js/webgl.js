@@ -287,6 +287,7 @@ export async function awaitContext(gl, half) {
   await awaitLoss(gl, false, 250);
   if (gl.isContextLost()) throw new Error(contextLost);
   rendersFloats(gl, half);
+  while (gl.getError()); // those of draws with what was lost
 }
 
 // From the inputs in the heap to the outputs there.
@@ -310,6 +311,24 @@ export function createSurface() {
     ? new OffscreenCanvas(1, 1) : document.createElement('canvas');
 }
 
+// Counts how often the context is lost, as it may come back before a run looks; `stop` ends that,
+// and loses it for good if it is given what does.
+export function watchContext(surface) {
+  const watch = { losses: 0, stop };
+  function lost(event) {
+    event.preventDefault();
+    watch.losses++;
+  }
+
+  function stop(context) {
+    surface.removeEventListener('webglcontextlost', lost);
+    if (context) context.loseContext();
+  }
+
+  surface.addEventListener('webglcontextlost', lost);
+  return watch;
+}
+
 // Opens a model: `shaders`, `plan(...dims)`, and `weights` as tensors in `heap()`.
 export async function openWebgl(model, { canvas, onProgress, debug, target, precision }) {
   const surface = canvas || createSurface();
@@ -317,9 +336,12 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
   const gl = createContext(surface, target !== 'webgl', half);
   const store = createStore(gl, model, half);
   const check = (what) => debug && checkErrors(gl, what);
+  const watch = watchContext(surface);
   let programs = [];
 
   async function build() {
+    watch.losses = 0;
+    store.textures = [];
     programs = await compilePrograms(gl, model.shaders, onProgress);
     if (!model.plan.length) {
       store.allocate([]);
@@ -328,25 +350,23 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
     check('programs');
   }
 
-  const lost = (event) => event.preventDefault(); // it may come back
-  surface.addEventListener('webglcontextlost', lost);
   await build();
 
   // Made again if the context is lost meanwhile.
   async function run(dims, attempt = 0) {
-    if (gl.isContextLost()) {
+    if (watch.losses || gl.isContextLost()) {
       await awaitContext(gl, half);
-      store.textures = [];
       await build();
     }
     try {
       store.allocate(dims);
       await runDraws(gl, store, programs, model.heap(), check);
+      if (watch.losses) throw new Error(contextLost);
       store.planned.results.forEach((tensor) => store.download(model.heap(), tensor));
       check('results');
     } catch (error) {
       if (error.message !== contextLost || attempt > 2) throw error;
-      await awaitLoss(gl, true, 50);
+      if (!watch.losses) await awaitLoss(gl, true, 50);
       await run(dims, attempt + 1);
     }
   }
@@ -354,9 +374,7 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
   function dispose() {
     store.free();
     for (const { handle } of programs) gl.deleteProgram(handle);
-    surface.removeEventListener('webglcontextlost', lost);
-    const context = !canvas && gl.getExtension('WEBGL_lose_context');
-    if (context) context.loseContext();
+    watch.stop(!canvas && gl.getExtension('WEBGL_lose_context'));
   }
 
   return { run, dispose, half, gl, store, programs: () => programs };

@@ -42,6 +42,9 @@ THREAD_GLOBALS = frozenset({"Atomics", "SharedArrayBuffer", "URL", "Worker", "__
                             "location", "process", "self", "setTimeout"})
 """What starts workers from the module's own file; `import()` is of Node's worker_threads."""
 
+PICTURE_GLOBALS = frozenset({"OffscreenCanvas", "document"})
+"""What reads pictures that are given as inputs."""
+
 Ranges = Mapping[str, tuple["float | None", "float | None"]]
 Labels = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -249,6 +252,7 @@ def make_module(asked: Request, stages: Stages) -> Module:
         check_module(emitted.code_without_weights,
                      frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets),
                                        FILE_GLOBALS if emitted.files else (),
+                                       PICTURE_GLOBALS if "picture:" in emitted.code else (),
                                        THREAD_GLOBALS if asked.threads else ()))
     report = replace(_report(asked, programs, emitted, removed, stored, stages),
                      compute=integers.summary)

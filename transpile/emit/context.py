@@ -22,6 +22,7 @@ from transpile.emit.layout import (
 from transpile.emit.names import WINDOW, Namespace, comment_text, js_key, js_member, js_string
 from transpile.emit.options import EmitOptions, KernelPrinter
 from transpile.emit.page import page_names
+from transpile.emit.pictures import picture_layout
 from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.state import STATE_NAMES, state_section
 from transpile.emit.tasks import TaskPrinter
@@ -93,8 +94,10 @@ class Context:
         kernels = [self.kernel(k) for k in program.kernels if program.target == "js"]
         tasks = TaskPrinter(program, self.buffers, self.call, self.dim_name, self.options.debug,
                             program.target == "js", bool(self.wasm))
+        webgl = self.webgl()
         values = {
-            "inputs": [{**self.port(p), "index": i} for i, p in enumerate(program.inputs)],
+            "inputs": [self.input(i, p, webgl) for i, p in enumerate(program.inputs)],
+            **self.pictures(webgl),
             "outputs": [self.port(p) for p in program.outputs],
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
@@ -103,7 +106,7 @@ class Context:
             "js": program.target == "js", "wasm": self.wasm.hex(),
             "relaxed": self.relaxed.hex(),
             "golden": self.golden(), **self.memory(), **self.weights(), **self.binding(),
-            **self.compute(), **self.dispatch(), "webgl": self.webgl(),
+            **self.compute(), **self.dispatch(), "webgl": webgl,
             "asked_threads": self.options.threads, "team": self.team(),
             "state": state_section(program, self.dim_name),
         }
@@ -117,9 +120,28 @@ class Context:
         return {"key": js_string(port.name), "prop": js_key(port.name),
                 "member": js_member(port.name), "dtype": port.type.dtype,
                 "view": VIEWS[port.type.dtype], "meta": shape_metadata(port.type),
-                "state": state,
+                "state": state, "more": "",
                 "at": self.js(element_offset(self.buffers[port.buffer])),
                 "size": self.js(port.type.size), "shape": shape_list(port.type, self.dim_name)}
+
+    def input(self, index: int, port: Port, webgl: Mapping[str, Any] | None) -> dict[str, Any]:
+        """An input: what every port has, and how it takes pictures."""
+        layout = picture_layout(port.type)
+        more = f", picture: '{layout}'" if layout else ""
+        if layout and port.type.dtype == "float32":
+            low, high = self.options.page.ranges.get(port.name, (0.0, 1.0))
+            more += f", range: [{number(np.float32(low))}, {number(np.float32(high))}]"
+        texture = webgl["direct"].get(port.name) if webgl else None
+        return {**self.port(port), "index": index, "more": more,
+                "source": "" if texture is None else f"sources[{texture}]"}
+
+    def pictures(self, webgl: Mapping[str, Any] | None) -> dict[str, str]:
+        """The inputs with pictures among them read, and those that the GPU reads itself."""
+        if not any(picture_layout(p.type) for p in self.program.inputs):
+            return {"pictures": "", "direct": ""}
+        direct = ", ".join(map(js_string, webgl["direct"])) if webgl else ""
+        choice = f", gpu && !onCpu ? [{direct}] : []" if direct else ""
+        return {"pictures": f"takePictures(inputs, given{choice})", "direct": direct}
 
     def kernel(self, kernel: Any) -> dict[str, Any]:
         """A kernel's function and the comment above it."""

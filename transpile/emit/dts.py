@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions
+from transpile.emit.pictures import picture_layout
 from transpile.ir.types import TensorType
 from transpile.program import Port, Program
 
@@ -32,8 +33,9 @@ def _lengths(type_: TensorType) -> str:
 def _input(port: Port, optional: bool) -> str:
     array, scalar = ARRAYS[port.type.dtype], SCALARS[port.type.dtype]
     arrays = f"{array} | Float64Array" if port.type.dtype == "float32" else array
+    picture = " | Picture" if picture_layout(port.type) else ""
     return (f"  /** {comment_text(str(port.type))} */\n"
-            f"  {_string(port.name)}{'?' * optional}: Value<{arrays}, {scalar}>;\n")
+            f"  {_string(port.name)}{'?' * optional}: Value<{arrays}, {scalar}>{picture};\n")
 
 
 def _output(port: Port, optional: bool) -> str:
@@ -56,7 +58,9 @@ def declarations(program: Program, options: EmitOptions, global_name: str,
     needed = [p for p in program.inputs if p.name not in state]
     if len(needed) == 1:
         bare += f" | Inputs[{_string(needed[0].name)}]"
-    return render("module.d.ts.j2", given=bare, state=bool(state), optional="" if needed else "?",
+    return render("module.d.ts.j2", given=bare, pictures=any(
+                      picture_layout(p.type) for p in program.inputs),
+                  state=bool(state), optional="" if needed else "?",
                   inputs="".join(_input(p, p.name in state) for p in program.inputs),
                   outputs="".join(_output(p, p.name in results) for p in program.outputs),
                   input_list=", ".join(_metadata(p, state) for p in program.inputs),

@@ -12,6 +12,7 @@ from typing import Any
 
 from transpile.emit.layout import VIEWS, element_offset, js_dim, shape_list
 from transpile.emit.names import comment_text, js_string
+from transpile.emit.pictures import picture_layout
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim, evaluate
 from transpile.program import Program
@@ -50,6 +51,7 @@ class WebglSection:
                                               if isinstance(d, CpuCall))),
                 "scratch": self.scratch(), "steps": [self.step(d) for d in plan.draws],
                 "weights": [self.weight(p) for p in plan.weights],
+                "direct": self.direct(),
                 "inputs": [self.tensor(p, p.name) for p in plan.inputs],
                 "results": [self.result(name, p) for name, p in plan.results]}
 
@@ -75,6 +77,12 @@ class WebglSection:
         return (f"[{js_string(draw.label)}, '{placed.type.dtype}', {placed.texture}, "
                 f"{self.js(placed.type.size)}, {placed.layout.width}, "
                 f"{shape_list(placed.type, self.name_of)}]")
+
+    def direct(self) -> dict[str, int]:
+        """The textures of inputs that pictures can be drawn to, by name: RGBA bytes."""
+        by_cpu = {p.name for d in self.plan.draws if isinstance(d, CpuCall) for p, _ in d.copies}
+        return {p.name: p.texture for p in self.plan.inputs if p.name not in by_cpu
+                and picture_layout(p.type) and p.type.shape[-1] == 4}
 
     def kernel(self, call: CpuCall) -> str:
         """The JS function of a call."""

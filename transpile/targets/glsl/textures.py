@@ -56,13 +56,19 @@ def layout_of(type_: TensorType, layers: int = 1) -> Layout:
     """
     texels = ceildiv(type_.size, 4)
     width = natural_width(type_)
-    if width and fits(ceildiv(ceildiv(texels, width), layers), LARGEST):
+    narrow = width == 1 and is_area(texels)
+    if width and not narrow and fits(ceildiv(ceildiv(texels, width), layers), LARGEST):
         return Layout(width, ceildiv(texels, width), layers)
     for width in (FLAT, 1024, LARGEST):
-        if fits(ceildiv(texels, width), LARGEST):
+        if (width > FLAT or not is_area(texels)) and fits(ceildiv(texels, width), LARGEST):
             return Layout(width, ceildiv(texels, width), 1)
     raise UnsupportedError(f"a tensor {type_} does not fit in a texture",
                            why=f"{LARGEST} x {LARGEST} texels hold {16 * LARGEST ** 2} elements")
+
+
+def is_area(texels: Dim) -> bool:
+    """True if it grows with a product of named sizes, as the pixels of a picture do."""
+    return not isinstance(texels, int) and any(len(m) > 1 for m, _ in texels.terms)
 
 
 def panel_layout(type_: TensorType) -> Layout:
