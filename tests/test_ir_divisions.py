@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from transpile.ir.dims import dim, evaluate, floordiv
+from transpile.ir.dims import FloorDiv, atoms, axis, dim, evaluate, floordiv, mod, substitute
 
 
 @pytest.mark.parametrize("shift", [-3, -1, 0, 1, 2, 7])
@@ -29,3 +31,23 @@ def test_sizes_behind_many_strided_layers_are_found_quickly() -> None:
     for k in range(24):
         number = (number + 2 - (k % 3)) // 2 + 1
     assert evaluate(value, {"h": 100}) == number
+
+
+@given(st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 6)), min_size=1, max_size=3),
+       st.integers(-30, 30), st.sampled_from([2, 3, 4, 6, 8, 12, 24, 36]), st.data())
+def test_divisions_of_sums_agree_with_integers(
+        terms: list[tuple[int, int]], constant: int, by: int, data: st.DataObject) -> None:
+    axes = [axis(f"i{n}", extent) for n, (_, extent) in enumerate(terms)]
+    value = sum((c * i for (c, _), i in zip(terms, axes, strict=True)), constant)
+    at = {f"i{n}": data.draw(st.integers(0, e - 1)) for n, (_, e) in enumerate(terms)}
+    number = sum((c * at[f"i{n}"] for n, (c, _) in enumerate(terms)), constant)
+    assert substitute(floordiv(value, by), at) == number // by
+    assert substitute(mod(value, by), at) == number % by
+    assert floordiv(value, by) * by + mod(value, by) == value
+
+
+def test_what_is_smaller_than_a_common_factor_leaves_a_division() -> None:
+    row, k = axis("row", 8), axis("k", 288)
+    assert floordiv(288 * row + k, 576) == floordiv(row, 2)
+    assert mod(288 * row + k, 576) == 288 * mod(row, 2) + k
+    assert any(isinstance(a, FloorDiv) for a in atoms(floordiv(288 * row + k + 1, 576)))

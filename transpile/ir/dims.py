@@ -29,7 +29,6 @@ from transpile.ir.poly import (
     Poly,
     atom,
     axis,
-    ceildiv,
     dim,
     floordiv,
     in_range,
@@ -44,6 +43,11 @@ __all__ = [
     "atoms", "axis", "ceildiv", "dim", "evaluate", "floordiv", "in_range", "lower", "mod",
     "names", "nonnegative", "parse_dim", "product", "rebuild", "substitute", "upper",
 ]
+
+
+def ceildiv(value: Dim, by: Dim) -> Dim:
+    """The smallest integer not below `value / by`."""
+    return floordiv(value + by - 1, by)
 
 
 def rebuild(value: Dim, change: Callable[[Atom], Dim | None]) -> Dim:

@@ -1,22 +1,11 @@
-"""Integer polynomials: their arithmetic, division, and bounds; `ir/dims.py` is what to import.
-
-A `Dim` is an `int` or a `Poly`. A polynomial is a sum of monomials over atoms:
-
-- `Name`: a named dimension such as `batch`; at least 1.
-- `Axis`: a loop variable with its extent; `0 <= axis < extent`.
-- `FloorDiv`, `Mod`: of polynomials, where they cannot be simplified away.
-- `Opaque`: an integer computed at run time (a gathered index).
-
-Sums and products are canonical, so equality is structural and `x.reshape(batch, -1)` can be
-checked without a solver. The same class serves loop indices: bounds live in the atoms, so that
-`(28*row + col) // 28` is `row` without any context.
-"""
+"""Integer polynomials: their arithmetic, division, and bounds; `ir/dims.py` is what to import."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
+from math import gcd
 from numbers import Integral
 from typing import Any, Union
 
@@ -283,7 +272,21 @@ def floordiv(value: Dim, by: Dim) -> Dim:
     if inner is not None:  # (v // a + c) // b is (v + c*a) // (a*b)
         a, c = inner.divisor, rest.const if isinstance(rest, Poly) else 0
         return quotient + floordiv(inner.value + a * c, a * by)
+    if coarse := _coarse(rest, by):
+        g, high, _ = coarse
+        return quotient + floordiv(high, by // g)
     return quotient + atom(FloorDiv(_poly(rest), by))
+
+
+def _coarse(value: Dim, by: Dim) -> tuple[int, Dim, Dim] | None:
+    """`(g, high, low)`: `value` is `g*high + low`, where 0 <= low < g and g divides `by`."""
+    terms = _terms(value)
+    for g in sorted({gcd(by, c) for _, c in terms} - {1}, reverse=True) if isinstance(
+            by, int) else ():
+        low = _sum(t for t in terms if t[1] % g)
+        if in_range(low, g):
+            return g, _sum((m, c // g) for m, c in terms if c % g == 0), low
+    return None
 
 
 def _only_division(value: Dim) -> FloorDiv | None:
@@ -302,12 +305,10 @@ def mod(value: Dim, by: Dim) -> Dim:
     _, rest = _divide(value, by)
     if by == 1 or rest == 0 or in_range(rest, by):
         return 0 if by == 1 else rest
+    if coarse := _coarse(rest, by):
+        g, high, low = coarse
+        return mod(high, by // g) * g + low
     return atom(Mod(_poly(rest), by))
-
-
-def ceildiv(value: Dim, by: Dim) -> Dim:
-    """The smallest integer not below `value / by`."""
-    return floordiv(value + by - 1, by)
 
 
 def _poly(value: Dim) -> Poly:
