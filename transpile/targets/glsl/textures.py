@@ -76,7 +76,8 @@ def panel_layout(type_: TensorType) -> Layout:
     rows = product(type_.shape[:-1])
     columns = type_.shape[-1]
     assert isinstance(rows, int) and isinstance(columns, int)
-    for split in range(1, rows + 1):
+    # Powers of two first: long sums are cut into so many parts, which then end where rows end.
+    for split in (*(2**n for n in range(12)), *range(3, rows + 1)):
         if rows % split == 0 and rows // split <= LARGEST and columns // 4 * split <= LARGEST:
             return Layout(rows // split, columns // 4 * split)
     return layout_of(type_)
