@@ -11,11 +11,11 @@ from typing import Any
 import click
 from rich.console import Console
 
-from benchmarks import browser, prepare, runs, tables
+from benchmarks import browser, prepare, runs, tables, webgl
 from benchmarks.models import MODELS
 from transpile.verify.node import find_node
 
-PARTS = ("latency", "memory", "browser")
+PARTS = ("latency", "memory", "browser", "webgl")
 
 
 @click.command()
@@ -35,7 +35,7 @@ def main(models: tuple[str, ...], parts: tuple[str, ...], folder: Path, seconds:
     node = find_node(node or shutil.which("node"))
     with console.status("installing the peers"):
         prepare.install_peers(folder)
-        if "browser" in parts:
+        if {"browser", "webgl"} & set(parts):
             browser.bundle(folder, node)
     results: dict[str, Any] = {}
     for name in models or MODELS:
@@ -47,6 +47,8 @@ def main(models: tuple[str, ...], parts: tuple[str, ...], folder: Path, seconds:
             if set(parts) != {"latency"}:
                 prepare.build_module(name, stem, weights_file=True)
             for part in parts:
+                if part == "webgl" and name not in webgl.MODELS:
+                    continue
                 status.update(f"{name}: {part}")
                 results[name][part] = _part(part, stem, node, seconds, repeats,
                                             runtimes or runs.runtimes_for(name))
@@ -58,10 +60,17 @@ def main(models: tuple[str, ...], parts: tuple[str, ...], folder: Path, seconds:
             console.print(f"{name}: {runtime} was left out: {reason}", style="red", markup=False)
 
 
+ROUNDS = 12
+"""Runs of each runtime in turns on WebGL2."""
+
+
 def _part(part: str, stem: Path, node: str, seconds: float, repeats: int,
           runtimes: Any) -> Any:
     if part == "latency":
         return runs.latency(stem, node, seconds, runtimes)
+    if part == "webgl":
+        prepare.build_webgl(stem.name, stem)
+        return webgl.measure(stem, ROUNDS, repeats)
     compared = [r for r in (runs.OURS[1], runs.SIDE, *runs.PEERS)
                 if r in (*runtimes, runs.SIDE)]
     if part == "memory":

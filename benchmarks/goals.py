@@ -13,6 +13,10 @@ SPEED = {
 }
 """How many times as fast as a peer the wasm target is."""
 
+WEBGL = {"steady": 2.0, "first": 4.0, "draws": None, "first draws": 2.0, "programs": 4.0}
+"""tfjs-webgl's time of a run, time to the first result, draws of a run, draws until the first
+result, and programs, over ours."""
+
 PLAIN_SPEED = {"mlp": {"tfjs-cpu": 3.0}, "lenet": {"tfjs-cpu": 10.0}}
 """The same for plain JavaScript."""
 

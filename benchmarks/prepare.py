@@ -61,6 +61,12 @@ def build_module(name: str, stem: Path, weights_file: bool = False) -> transpile
     return module
 
 
+def build_webgl(name: str, stem: Path) -> None:
+    """Our module with WebGL2 at STEM.webgl.mjs."""
+    transpile.build(MODELS[name](), stem.with_suffix(".webgl.mjs"), targets=("js", "webgl"),
+                    verify=False)
+
+
 def prepare_model(name: str, folder: Path, say: Callable[[str], None]) -> Path:
     """Everything of one model in `folder`; the peers' files are kept from run to run."""
     stem = folder / "models" / name

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks import goals
+from benchmarks import goals, webgl
 from benchmarks.runs import NATIVE, OURS, PEERS, SIDE, SLOW, ratio
 
 SHORT = {"transpile js": "ours js", "transpile wasm": "ours wasm", "onnxruntime-web": "ORT-web",
@@ -89,6 +89,17 @@ def cold_table(results: Results) -> Table:
     return table
 
 
+def webgl_table(results: Results) -> Table:
+    """WebGL2 against tfjs-webgl."""
+    table = Table("model", *goals.WEBGL, title_justify="left",
+                  title="WebGL2 in Chromium: tfjs-webgl's time of a run and to the first result, "
+                        "draws and programs, over ours (the goal)")
+    for model, result in results.items():
+        found = webgl.ratios(result["webgl"])
+        table.add_row(model, *(verdict(found[k], goal) for k, goal in goals.WEBGL.items()))
+    return table
+
+
 def memory_table(results: Results, part: str) -> Table:
     """Peak memory in MB, in Node (`part` "memory") or Chromium ("browser")."""
     names = (OURS[1], SIDE, *PEERS)
@@ -127,5 +138,7 @@ def all_tables(results: Results) -> list[Table]:
         tables.append(size_table(has("size")))
     if pages := has("browser"):
         tables.append(cold_table(pages))
+    if has("webgl"):
+        tables.append(webgl_table(has("webgl")))
     tables += [memory_table(has(part), part) for part in ("memory", "browser") if has(part)]
     return tables

@@ -10,9 +10,12 @@ const fetched = (suffix, kind = 'arrayBuffer') => fetch(stem + suffix, { cache: 
 const shape = JSON.parse(query.get('shape'));
 const x = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i));
 async function start(load) {
-  const run = await load();
+  const begin = performance.now(), run = await load();
   await run();
   window.first = performance.now();
+  window.firstRun = window.first - begin;
+  window.firstDraws = window.counts && window.counts.draws;
+  window.again = run;
   for (let i = 0; i < 3; i++) await run();
   window.finished = true;
 }
@@ -37,10 +40,12 @@ async function load() {
   };
 }`;
 
-const OURS = (suffix) => `${COMMON}
+const OURS = (suffix, target = 'wasm', call = 'runSync') => `${COMMON}
 async function load() {
-  const module = await import(stem + '${suffix}'), model = await module.load({ target: 'wasm' });
-  return () => model.runSync({ x: { data: x, shape } });
+  const module = await import(stem + '${suffix}');
+  const model = await module.load({ target: '${target}' });
+  if (model.target !== '${target}') throw new Error(JSON.stringify(model.skipped));
+  return () => model.${call}({ x: { data: x, shape } });
 }`;
 
 const ENTRIES = {
@@ -49,6 +54,8 @@ const ENTRIES = {
   'transpile wasm, side file': OURS('.side.mjs'),
   'tfjs-wasm': TFJS('wasm', `import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 setWasmPaths('/node_modules/@tensorflow/tfjs-backend-wasm/dist/');`),
+  'transpile webgl': OURS('.webgl.mjs', 'webgl', 'run'),
+  'tfjs-webgl': TFJS('webgl', "import '@tensorflow/tfjs-backend-webgl';"),
   'tfjs-cpu': TFJS('cpu', "import '@tensorflow/tfjs-backend-cpu';"),
   'onnxruntime-web': `
 import * as ort from 'onnxruntime-web/wasm';
