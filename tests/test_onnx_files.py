@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

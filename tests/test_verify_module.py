@@ -110,6 +110,18 @@ def test_much_work_is_tried_at_fewer_sizes(work: int, rows: list[int]) -> None:
     assert len(list(random_inputs(fixed, work=work))) == 1
 
 
+@pytest.mark.parametrize("name", ["n", "i", "c", "k", "x", "row", "col", "h"])
+def test_sizes_may_be_called_like_loops(name: str) -> None:
+    kernel = RNG.standard_normal((5, 4, 3, 3)).astype(np.float32)
+
+    @transpile.model(x=spec(2, 4, name, 6))
+    def model(x: Any) -> Any:
+        pooled = nn.conv2d(x, kernel, padding=1).max(axis=3)
+        return x[1] * 2, nn.softmax(pooled[1]), np.sort(x, axis=2)[:, 1:], np.cumsum(x, axis=2)
+    found = transpile.compile(model, targets=("js", "wasm")).verify()
+    assert found.ok, found.failures[0]
+
+
 def test_indices_stay_inside_their_table_and_values_in_their_range() -> None:
     ids = [one["ids"] for one in random_inputs(transpile.trace(embedded))]
     assert min(a.min() for a in ids) >= 0

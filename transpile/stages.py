@@ -112,6 +112,7 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
             lacks what is asked for.
     """
     from transpile.passes.compress import STORAGES
+    from transpile.passes.dim_names import apart_from_loops
     from transpile.passes.int8 import COMPUTES
     from transpile.state import check_state
     from transpile.targets import TARGETS
@@ -119,12 +120,13 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     if not any(n in TARGETS and TARGETS[n].cpu for n in wanted):
         wanted = ("js", *wanted)  # what a module falls back to
     _known("target", wanted, tuple(TARGETS))
+    wanted = tuple(n for n in TARGETS if n in wanted)  # from slow to fast
     _known("weight dtype", (weights,), STORAGES)
     _known("arithmetic", (compute,), COMPUTES)
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
     _check_integers(wanted, compute)
     wanted, declined = _able(graph, wanted)
-    graph = replace(graph, name=name) if name else graph
+    graph = apart_from_loops(replace(graph, name=name) if name else graph)
     bound = check_state(graph, state or {})
     by_output = _labels(graph, labels or getattr(model, "labels", None))
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,
