@@ -71,6 +71,7 @@ PYTHON: dict[str, Callable[..., Number]] = {
     "to_bool": bool, "from_half": lambda a: struct.unpack("<e", struct.pack("<H", a))[0],
     "dot_i16": lambda a, b: wrap(sum(x * y for x, y in zip(*(
         struct.unpack("<hh", struct.pack("<i", n)) for n in (a, b)), strict=True))),
+    "round_i16": round,
     "even_bytes": lambda a: pair(*struct.unpack("<bbbb", struct.pack("<i", a))[::2]),
     "odd_bytes": lambda a: pair(*struct.unpack("<bbbb", struct.pack("<i", a))[1::2]),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from transpile.lower.expr import Expr, call
+from transpile.lower.expr import Expr, call, cast
 
 
 def low(pair: Any) -> Any:
@@ -56,6 +56,15 @@ def dot_numpy(a: Any, b: Any) -> Any:
     a, b = (np.asarray(x, np.int32) for x in (a, b))
     with np.errstate(over="ignore"):
         return low(a) * low(b) + high(a) * high(b)
+
+
+def round_i16(x: Expr) -> Expr:
+    """The nearest integer, a tie to the even one; only the lower 16 bits count, 0 for NaN."""
+    return cast(call("round", x), "int32")
+
+
+def round_numpy(x: Any) -> Any:
+    return np.nan_to_num(np.rint(x), nan=0.0, posinf=0.0, neginf=0.0).astype(np.int32)
 
 
 def even_bytes(word: Expr) -> Expr:

@@ -269,6 +269,7 @@ def _machine_rows() -> list[Scalar]:
         Scalar("from_half", half.half_value, "float32", decompose=half.from_half, cost=12),
         # Of two int16, or four bytes, packed into an int32.
         Scalar("dot_i16", packed.dot_numpy, decompose=packed.dot_i16, cost=3),
+        Scalar("round_i16", packed.round_numpy, "int32", decompose=packed.round_i16, cost=4),
         Scalar("even_bytes", packed.even_numpy, decompose=packed.even_bytes, cost=2),
         Scalar("odd_bytes", packed.odd_numpy, decompose=packed.odd_bytes),
         Scalar("fma", lambda a, b, c: a * b + c, decompose=lambda a, b, c: call(

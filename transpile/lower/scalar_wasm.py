@@ -78,6 +78,8 @@ WASM: dict[str, Mapping[str, str]] = {
                    " i32.const:2004877312 i32x4.splat f32x4.mul"
                    " {0} i32.const:32768 i32x4.splat v128.and i32.const:16 i32x4.shl v128.or"},
     "dot_i16": {"int32x4": "i32x4.dot_i16x8_s"},
+    # Beside 1.5 * 2**23 the last bits of a float are an integer.
+    "round_i16": {"float32x4": "i32.const:1262485504 i32x4.splat f32x4.add"},
     "even_bytes": {"int32x4": "i32.const:8 i16x8.shl i32.const:8 i16x8.shr_s"},
     "odd_bytes": {"int32x4": "i32.const:8 i16x8.shr_s"},
     "quotient": {"": "{0} f64.convert_i32_s {1} f64.convert_i32_s f64.div f64.floor"

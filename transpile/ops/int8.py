@@ -14,7 +14,7 @@ import numpy as np
 from transpile.errors import ShapeError
 from transpile.ir.dims import Dim, floordiv, mod
 from transpile.ir.types import TensorType
-from transpile.lower.expr import Const, Expr, Index, call, cast
+from transpile.lower.expr import Const, Expr, Index, call
 from transpile.lower.packed import byte, high, low, pack_bytes, pack_pairs, pair_of
 from transpile.ops.registry import Accessor, Idx, Op, Pointwise, Reduction, register, sample
 
@@ -56,8 +56,7 @@ def _rows_at(index: Idx, x: Accessor, largest: Accessor, limit: int) -> Expr:
     top = largest(*row, 0)
     factor = call("select", call("greater", top, SMALLEST), call("div", Const(float(limit)), top),
                   Const(0.0))
-    return pair_of(*(cast(call("round", call("mul", x(*row, at), factor)), "int32")
-                     for at in (k, k + half)))
+    return pair_of(*(call("round_i16", call("mul", x(*row, at), factor)) for at in (k, k + half)))
 
 
 register(Op("quantise_rows", _infer_rows, quantise_rows, Pointwise(_rows_at, "gather"), (
