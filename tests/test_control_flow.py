@@ -133,6 +133,9 @@ RNN = """m (float[8] h0, float[200,4] xs) => (float[8] h, float[200,8] hs) {
         => (float[8] h2, float[8] y) {
       p = MatMul(x, Wx) q = MatMul(h, W) s = Add(p, q) h2 = Tanh(s) y = Identity(h2) }>(h0, xs) }"""
 
+BATCHED = RNN.replace("float[8]", "float[4,64]").replace("float[4] x", "float[4,32] x").replace(
+    "200,8]", "25,4,64]").replace("200,4]", "25,4,32]")
+
 BACKWARDS = """m (float[2] s0, float[2,30] a, float[30,2] b)
       => (float[2] s, float[2,30] u, float[30,2] v) {
     s, u, v = Scan<num_scan_inputs = 2, scan_input_axes = [1, 0],
@@ -179,6 +182,10 @@ CASES = {
     "rows": Case(ROWS, ({"x": X8[:5]},), ("loop",)),
     "rnn": Case(RNN, ({"h0": X8, "xs": RNG.uniform(-1, 1, (200, 4)).astype(F)},), ("loop",),
                 (("W", weights(8, 8)), ("Wx", weights(4, 8)))),
+    "batched rnn": Case(BATCHED, (
+        {"h0": RNG.uniform(-1, 1, (4, 64)).astype(F),
+         "xs": RNG.uniform(-1, 1, (25, 4, 32)).astype(F)},), ("loop",),
+        (("W", weights(64, 64) / 4), ("Wx", weights(32, 64) / 4))),
     "backwards": Case(BACKWARDS, ({"s0": X8[:2], "a": RNG.uniform(-1, 1, (2, 30)).astype(F),
                                    "b": RNG.uniform(-1, 1, (30, 2)).astype(F)},), ("loop",)),
     "any length": Case(ANY_LENGTH, tuple({"s0": X8[:3], "xs": RNG.uniform(-1, 1, (n, 3)).astype(F)}

@@ -2,7 +2,7 @@
 
 What goes into the graphs inside lies where it lies outside. The two sides of a branch store their
 results in the same memory. A loop's states have memory of their own, into which their first values
-are copied before it and their next ones at the end of a trip, where they are not made in place.
+are copied before it and their next ones at the end of a trip, where they are not made there.
 """
 
 from __future__ import annotations
@@ -136,9 +136,14 @@ def _loop_homes(part: Part, region: Node, storage: Storage) -> None:
     homes.update(zip(inputs[count + 1:], region.inputs[count + 1:], strict=True))
     for index, nodes in part.results(region).items():
         homes.update(dict.fromkeys(nodes, inputs[1 + index]))
-    for state, (_, node) in zip(inputs[1:], body.graph.outputs, strict=False):
+    made = {g.output for g in part.groups if g.kind != "region"}
+    outputs = {n for _, n in part.graph.outputs}
+    for first, state, (_, node) in zip(region.inputs[1:], inputs[1:], body.graph.outputs,
+                                       strict=False):
         if made_in_place(body, state, node):
             homes[node] = state
+        if first in made - outputs and part.graph.users[first] == (region,):
+            homes[first] = state
 
 
 def made_in_place(body: Part, state: Node, node: Node) -> bool:
@@ -208,7 +213,8 @@ def _build_loop(builder: Builder, part: Part, region: Node) -> None:
     unread = always and not body.graph.users[states[0]] and 0 not in part.results(region)
     kept = [k for k in range(len(states)) if k or not unread]
     for k in kept:
-        _copy(builder, first[k], states[k], "at first")
+        if root(first[k]) is not states[k]:
+            _copy(builder, first[k], states[k], "at first")
     limit = root(region.inputs[0])
     bound = int(limit.value.reshape(-1)[0]) if limit.is_constant else limit.name
     named = tuple((nodes[0].name, states[k].name) for k, nodes in

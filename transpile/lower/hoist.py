@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from transpile.ir.dims import Axis, Dim, Opaque, Poly, atoms
 from transpile.lower.expr import Expr, Load, Local, Pointer, map_expr
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
-from transpile.lower.walk import children, map_body, own_exprs, parts, statements
+from transpile.lower.walk import children, evaluated, map_body, parts, statements
 
 
 def hoist(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -114,7 +114,7 @@ NO_AXIS = Axis("", 1)
 
 def _buffers(stmt: Stmt) -> set[str]:
     found = {s.buffer for s in statements([stmt]) if isinstance(s, Store)}
-    return found | {p.buffer for s in statements([stmt]) for e in own_exprs(s) for p in parts(e)
+    return found | {p.buffer for s in statements([stmt]) for e in evaluated(s) for p in parts(e)
                     if isinstance(p, Load)}
 
 

@@ -18,7 +18,7 @@ from transpile.lower.merge import placed
 from transpile.lower.nest import coefficient
 from transpile.lower.scalar import LANES, SCALARS, vector_dtype
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
-from transpile.lower.walk import map_body, own_exprs, parts, statements
+from transpile.lower.walk import evaluated, map_body, own_exprs, parts, statements
 
 WIDE = ("float32", "int32")
 """What vectors are loaded and stored of."""
@@ -177,7 +177,7 @@ def lift(body: Sequence[Stmt], lane: Axis) -> tuple[Stmt, ...]:
 
 def _without_dead(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     """Lets that nothing reads left out."""
-    used = {(p.name, p.dtype) for s in statements(body) for e in own_exprs(s) for p in parts(e)
+    used = {(p.name, p.dtype) for s in statements(body) for e in evaluated(s) for p in parts(e)
             if isinstance(p, Local)}
 
     def keep(stmt: Stmt) -> bool:

@@ -32,6 +32,11 @@ def own_exprs(stmt: Stmt) -> tuple[Expr, ...]:
     return (stmt.condition,) if isinstance(stmt, If) else ()
 
 
+def evaluated(stmt: Stmt) -> tuple[Expr, ...]:
+    """The same, and the place of a store, which may be gathered."""
+    return (*own_exprs(stmt), *((Index(stmt.index),) if isinstance(stmt, Store) else ()))
+
+
 def parts(expr: Expr) -> Iterator[Expr]:
     """An expression and everything in it, gathered indices included."""
     yield expr
@@ -121,8 +126,7 @@ def indices(body: Sequence[Stmt]) -> Iterator[Dim]:
     for stmt in statements(body):
         if isinstance(stmt, For):
             yield from (stmt.start, stmt.stop)
-        stored = (Index(stmt.index),) if isinstance(stmt, Store) else ()
-        for expr in (*stored, *own_exprs(stmt)):
+        for expr in evaluated(stmt):
             for part in parts(expr):
                 if isinstance(part, (Load, Index, Pointer)):
                     yield part.index

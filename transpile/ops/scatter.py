@@ -80,4 +80,5 @@ register(Op("scatter_nd", _infer, scatter_nd, Routine(_build), (
     sample("int32[7]", "int32[5,1]", "int32[5]", low=-7, high=7, reduction="mul"),
     sample("float32[3,4]", "int32[2,3,2]", "float32[2,3]", low=-3, high=3, reduction="max"),
     sample("float32[3,4]", "int32[6,2]", "float32[6]", low=-3, high=3, reduction="min"),
+    sample("float32[5,2,16]", "int32[2,1]", "float32[2,2,16]", low=-5, high=5, reduction="none"),
     sample("uint8[5]", "uint8[3,1]", "uint8[3]", high=5, reduction="none"))))

@@ -16,7 +16,7 @@ from transpile.lower.expr import Load
 from transpile.lower.memory import align
 from transpile.lower.stmt import Argument, Comment, For, Kernel, Let, Stmt
 from transpile.lower.vectorize import vectorize
-from transpile.lower.walk import own_exprs, parts, statements
+from transpile.lower.walk import evaluated, parts, statements
 from transpile.program import Call, Program
 from transpile.targets.wasm.encoder import Function, Instruction
 from transpile.targets.wasm.printer import Printer
@@ -121,7 +121,7 @@ def split(kernel: Kernel) -> Split | None:
 def _in_stages(kernel: Kernel, loops: Sequence[For]) -> bool:
     """True if a loop may read what an earlier one wrote: they are not parts of one loop."""
     written = {a.name for a in kernel.args if a.written}
-    reads = {p.buffer for s in statements(loops) for e in own_exprs(s) for p in parts(e)
+    reads = {p.buffer for s in statements(loops) for e in evaluated(s) for p in parts(e)
              if isinstance(p, Load)}
     return len({loop.axis.name for loop in loops}) > 1 and not written.isdisjoint(reads)
 
