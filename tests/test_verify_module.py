@@ -103,7 +103,7 @@ def test_named_sizes_are_tried_at_one_and_apart() -> None:
                                             (10**11, [1])])
 def test_much_work_is_tried_at_fewer_sizes(work: int, rows: list[int]) -> None:
     graph = transpile.trace(embedded)
-    n, length = map(dim, graph.dim_names)
+    n = dim(graph.dim_names[0])
     found = random_inputs(graph, work=n * work)
     assert [one["ids"].shape[0] for one in found] == rows
     fixed = transpile.trace(embedded, {"ids": "int32[2, 4]"})

@@ -18,7 +18,7 @@ LOOP_NAME = re.compile(r"[a-z]\d*|row|col|ky|kx|kc|part|lane|step|tree|panel")
 
 
 def apart_from_loops(graph: Graph) -> Graph:
-    """A size called `n` becomes `n_`: lowering substitutes by name, and a loop may be called `n`."""
+    """A size called `n` becomes `n_`: lowering substitutes by name, and a loop may be `n`."""
     taken = set(graph.dim_names)
     change: dict[str, Dim] = {}
     for name in graph.dim_names:
