@@ -16,7 +16,8 @@ import transpile
 from benchmarks import models
 from transpile.ir.interpret import interpret
 from transpile.module import Module
-from transpile.targets.glsl.programs import CpuCall, WebglPlan
+from transpile.targets.glsl.cpu import CpuCall
+from transpile.targets.glsl.programs import WebglPlan
 from transpile.verify.browser import BrowserHost
 
 STRICT = {"Content-Security-Policy": "default-src 'none'; script-src 'self'"}

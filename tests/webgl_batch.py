@@ -16,7 +16,9 @@ from transpile.ir.dims import Dim, evaluate
 from transpile.ir.graph import Graph
 from transpile.ir.interpret import bind_dims
 from transpile.passes import run_pipeline
-from transpile.targets.glsl.programs import CpuCall, Placed, WebglPlan, plan_webgl
+from transpile.targets.glsl.cpu import CpuCall
+from transpile.targets.glsl.programs import WebglPlan, plan_webgl
+from transpile.targets.glsl.textures import Placed
 from transpile.verify.browser import BrowserHost
 
 Inputs = Mapping[str, np.ndarray]

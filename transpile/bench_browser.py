@@ -69,11 +69,11 @@ def draw_work(program: Program, inputs: Mapping[str, Any]) -> dict[str, tuple[in
     dims = bind_dims(program.graph, {n: np.asarray(a) for n, a in inputs.items()})
     flops = {group.output.name: evaluate(build_kernel(group, JS, ROW_MAJOR)[0].flops, dims)
              for group in fuse(program.graph, pads_inside=True)}
-    plan = plan_webgl(program.graph)
+    plan = plan_webgl(program.graph, merged=False)
     sizes = [16 * t.layers * evaluate(t.width * t.height, dims) for t in plan.textures]
     result = {}
     for draw in plan.draws:
         textures = ((*draw.inputs, draw.output) if isinstance(draw, Draw) else
-                    (*(p.texture for p, _ in draw.reads), draw.written[0].texture))
+                    (p.texture for p, _ in (*draw.reads, *draw.written)))
         result[draw.label] = flops.get(draw.label, 0), sum(sizes[t] for t in textures)
     return result

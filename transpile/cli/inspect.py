@@ -64,9 +64,27 @@ def _print_kernels(graph: Any, target: str) -> None:
         raise click.BadParameter(f"the target {target} is unknown; there is {', '.join(TARGETS)}",
                                  param_hint="--target")
     program = lower_graph(graph, target)
+    if target == "webgl":
+        _print_draws(program.graph)
+        return
     for kernel in program.kernels:
         click.echo(f"{kernel}\n")
         click.echo(_printed(kernel, target) + "\n")
+
+
+def _print_draws(graph: Any) -> None:
+    """What runs where and in which order, then every draw's formula and shader."""
+    from transpile.targets.glsl.cpu import CpuCall
+    from transpile.targets.glsl.programs import plan_webgl
+    plan = plan_webgl(graph)
+    click.echo(f"# {plan.summary}\n# in order: {', '.join(plan.partition)}\n")
+    for draw in plan.draws:
+        if isinstance(draw, CpuCall):
+            click.echo("\n".join(str(kernel) for kernel, _ in draw.kernels) + "\n")
+        else:
+            click.echo(f"# {draw.formula or draw.label}, program {draw.program}\n")
+    for number, shader in enumerate(plan.shaders):
+        click.echo(f"# program {number}\n{shader}\n")
 
 
 def _printed(kernel: Any, target: str) -> str:

@@ -228,7 +228,8 @@ class Context:
             return None
         from transpile.emit.webgl import WebglSection
         from transpile.targets.glsl.programs import plan_webgl
-        return WebglSection(plan_webgl(self.gpu.graph), self.program, self.dim_name,
+        return WebglSection(plan_webgl(self.gpu.graph, merged=not self.options.debug),
+                            self.program, self.dim_name,
                             lambda n: self.names.get(n, ("webgl", n))).values()
 
     def memory(self) -> dict[str, Any]:

@@ -15,8 +15,11 @@ from transpile.emit.names import comment_text, js_string
 from transpile.emit.pictures import picture_layout
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim, evaluate
+from transpile.lower.stmt import Kernel
 from transpile.program import Program
-from transpile.targets.glsl.programs import CpuCall, Draw, Placed, Texture, WebglPlan
+from transpile.targets.glsl.cpu import CpuCall
+from transpile.targets.glsl.programs import Draw, Texture, WebglPlan
+from transpile.targets.glsl.textures import Placed
 from transpile.targets.js import print_kernel
 
 NameOf = Callable[[str], str]
@@ -47,8 +50,9 @@ class WebglSection:
                 "textures": [self.texture(*t) for t in enumerate(plan.textures)],
                 "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
                           for d in plan.draws],
-                "kernels": list(dict.fromkeys(self.kernel(d) for d in plan.draws
-                                              if isinstance(d, CpuCall))),
+                "kernels": list(dict.fromkeys(
+                    self.kernel(kernel) for d in plan.draws if isinstance(d, CpuCall)
+                    for kernel, _ in d.kernels)),
                 "scratch": self.scratch(), "steps": [self.step(d) for d in plan.draws],
                 "weights": [self.weight(p) for p in plan.weights],
                 "direct": self.direct(),
@@ -73,7 +77,7 @@ class WebglSection:
 
     def step(self, draw: Draw | CpuCall) -> str:
         """What a draw or call writes, for those who look at single steps."""
-        placed = draw.written if isinstance(draw, Draw) else draw.written[0]
+        placed = draw.written if isinstance(draw, Draw) else draw.written[-1][0]
         return (f"[{js_string(draw.label)}, '{placed.type.dtype}', {placed.texture}, "
                 f"{self.js(placed.type.size)}, {placed.layout.width}, "
                 f"{shape_list(placed.type, self.name_of)}]")
@@ -84,21 +88,21 @@ class WebglSection:
         return {p.name: p.texture for p in self.plan.inputs if p.name not in by_cpu
                 and picture_layout(p.type) and p.type.shape[-1] == 4}
 
-    def kernel(self, call: CpuCall) -> str:
-        """The JS function of a call."""
-        return print_kernel(call.kernel, self.kernel_name(call.kernel.name)).rstrip()
+    def kernel(self, kernel: Kernel) -> str:
+        """The JS function of a kernel."""
+        return print_kernel(kernel, self.kernel_name(kernel.name)).rstrip()
 
     def call(self, call: CpuCall) -> dict[str, str]:
         """A call between draws: what it reads back, copies, calls and uploads."""
         reads = ", ".join(self.at(p, self.js(at)) for p, at in call.reads)
         copies = ", ".join(f"[{self.weight(p)}, {self.js(at)}]" for p, at in call.copies)
-        written, at = call.written
-        args = ", ".join(["memory", *map(self.js, call.offsets),
-                          *(self.name_of(d) for d in call.kernel.dims)])
-        name = self.kernel_name(call.kernel.name)
+        writes = ", ".join(self.at(p, self.js(at)) for p, at in call.written)
+        calls = "; ".join(
+            f"{self.kernel_name(kernel.name)}(" + ", ".join(
+                ["memory", *map(self.js, offsets), *map(self.name_of, kernel.dims)]) + ")"
+            for kernel, offsets in call.kernels)
         return {"text": f"{{ reads: [{reads}], copies: [{copies}], "
-                        f"call: (memory) => {name}({args}), "
-                        f"writes: [{self.at(written, self.js(at))}] }}",
+                        f"call: (memory) => {{ {calls}; }}, writes: [{writes}] }}",
                 "comment": comment_text(call.formula)}
 
     def scratch(self) -> str:

@@ -79,7 +79,7 @@ def _calls(program: Program) -> dict[str, KernelDifference]:
                                            Comparison(True)) for label in regions}}
     from transpile.targets.glsl.programs import plan_webgl
     return {d.label: KernelDifference(d.label, d.label, d.formula, d.where, Comparison(True))
-            for d in plan_webgl(program.graph).draws}
+            for d in plan_webgl(program.graph, merged=False).draws}
 
 
 class _References:

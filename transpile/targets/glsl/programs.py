@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 
 from transpile.fuse import Group, fuse
-from transpile.ir.dims import Dim, ceildiv
+from transpile.ir.dims import Dim
 from transpile.ir.graph import Graph, Node
-from transpile.ir.types import TensorType
 from transpile.lower.legalize import Gather, NotGatherError, gathers
 from transpile.lower.stmt import Kernel
 from transpile.lower.storage import ROW_MAJOR, Storage
+from transpile.targets.glsl.cpu import CpuCall, cpu_call, in_parts
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
 from transpile.targets.glsl.shader import build_shader, can_target_four
-from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of, panel_layout
+from transpile.targets.glsl.textures import (
+    Layout,
+    Placed,
+    enough_rows,
+    is_natural,
+    layout_of,
+    panel_layout,
+)
 
 root = ROW_MAJOR.root
 
@@ -34,17 +42,6 @@ class Texture:
     width: Dim
     height: Dim
     layers: int
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A tensor in a texture; weights may lie in panels of so many columns."""
-
-    name: str
-    type: TensorType
-    texture: int
-    layout: Layout
-    panel: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,29 +72,6 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class CpuCall:
-    """A kernel that runs in JS between draws, over a memory of its own.
-
-    Attributes:
-        reads: what is read back from textures, and where to, in elements of its own view.
-        copies: weights and inputs, which lie in the module's memory, and where to.
-        written: where the result lies, and its texture.
-        offsets: of the kernel's arguments, in their order.
-        words: size of that memory in units of four bytes.
-    """
-
-    kernel: Kernel
-    reads: tuple[tuple[Placed, Dim], ...]
-    copies: tuple[tuple[Placed, Dim], ...]
-    written: tuple[Placed, Dim]
-    offsets: tuple[Dim, ...]
-    words: Dim
-    label: str
-    formula: str = ""
-    where: str = ""
-
-
-@dataclass(frozen=True)
 class WebglPlan:
     """Everything that the WebGL part of a module consists of.
 
@@ -119,19 +93,30 @@ class WebglPlan:
     @property
     def written(self) -> frozenset[int]:
         """Textures that are drawn to or read back: half floats, where nothing better is there."""
-        drawn = [d.output if isinstance(d, Draw) else d.written[0].texture for d in self.draws]
-        return frozenset([*drawn, *(p.texture for _, p in self.results)])
+        drawn = [d.output for d in self.draws if isinstance(d, Draw)]
+        made = [p.texture for d in self.draws if isinstance(d, CpuCall) for p, _ in d.written]
+        return frozenset([*drawn, *made, *(p.texture for _, p in self.results)])
 
     @property
     def summary(self) -> str:
         """For reports: how much there is, and what runs on the CPU between draws."""
-        calls = [d.label for d in self.draws if isinstance(d, CpuCall)]
+        calls = [d for d in self.draws if isinstance(d, CpuCall)]
         text = (f"{len(self.draws) - len(calls)} draws, {len(self.shaders)} programs, "
                 f"{len(self.textures)} textures")
         texels = sum((t.width * t.height * t.layers for t in self.textures), 0)
         if isinstance(texels, int):
             text += f" of {texels * 16 / 1e6:.1f} MB"
-        return text + (f"; on the CPU: {', '.join(calls)}" if calls else "")
+        return text + (f"; in order: {', '.join(self.partition)}" if calls else "")
+
+    @property
+    def partition(self) -> list[str]:
+        """In words, how many draws there are between calls on the CPU, and what these compute."""
+        parts: list[str] = []
+        for on_cpu, some in groupby(self.draws, lambda d: isinstance(d, CpuCall)):
+            labels = [d.label for d in some]
+            draws = f"{len(labels)} draw{'s' * (len(labels) > 1)}"
+            parts += [f"{label} on the CPU" for label in labels] if on_cpu else [draws]
+        return parts
 
     def stored(self, placed: Placed) -> np.ndarray:
         """A weight's values in the order in which they are uploaded."""
@@ -156,8 +141,13 @@ class _Pass:
     kernel: Kernel | None = None
 
 
-def plan_webgl(graph: Graph) -> WebglPlan:
-    """The draws of an optimised graph whose nodes have unique names."""
+def plan_webgl(graph: Graph, *, merged: bool = True) -> WebglPlan:
+    """The draws of an optimised graph whose nodes have unique names.
+
+    Args:
+        merged: what runs on the CPU shares calls; otherwise each kernel has a call of its own, as
+            those want who look at single steps.
+    """
     from transpile.compile import panels_of
     from transpile.regions import Part
     from transpile.targets.webgl import WEBGL
@@ -176,24 +166,27 @@ def plan_webgl(graph: Graph) -> WebglPlan:
     weights = tuple(replace(textures.add(n, layouts[n]), panel=panels.get(n, 0)) for n in fixed)
     inputs = tuple(textures.add(n, layouts[n]) for n in graph.inputs)
     draws: list[Draw | CpuCall] = []
-    last = _last_reads(passes, graph)
-    for step, one in enumerate(passes):
-        placed = textures.reuse(one.output, one.layout)
-        where = str(replace(one.output.where, part_of=""))
-        if one.kernel is not None:
-            draws.append(_cpu_call(one, textures, placed, where))
-        else:
-            number, sizes = next(programs)
-            draws.append(Draw(number, tuple(textures.of[n].texture for n in one.reads),
-                              placed, sizes, one.layout.width, one.layout.height,
-                              one.output.name, one.formula, where))
-        for node in {*one.reads, one.output}:
+    parts = in_parts(passes, merged=merged)
+    last = _last_reads(parts, graph)
+    for step, part in enumerate(parts):
+        written = [p for p in part if p.kernel is None or last.get(p.output, step) > step]
+        for one in written:
+            textures.reuse(one.output, one.layout)
+        draws.append(cpu_call(part, textures.of, [p.output for p in written]) if part[0].kernel
+                     else _draw(part[0], textures.of, *next(programs)))
+        for node in {n for p in part for n in (*p.reads, p.output)}:
             if last.get(node, step) == step and not node.is_constant and node.op != "input":
                 textures.release(node)
     results = tuple((name, textures.of[root(n)]) for name, n in graph.outputs)
     values = {n.name: n.value for n in graph.constants}
     return WebglPlan(shaders, tuple(textures.slots), weights, values, inputs, results,
                      tuple(draws))
+
+
+def _draw(one: _Pass, places: Mapping[Node, Placed], program: int, sizes: tuple[Dim, ...]) -> Draw:
+    return Draw(program, tuple(places[n].texture for n in one.reads), places[one.output], sizes,
+                one.layout.width, one.layout.height, one.output.name, one.formula,
+                str(replace(one.output.where, part_of="")))
 
 
 def _passes(group: Group, layouts: dict[Node, Layout], storage: Storage) -> Iterable[_Pass]:
@@ -223,27 +216,6 @@ def _on_cpu(group: Group, layouts: dict[Node, Layout]) -> _Pass:
                  kernel=kernel)
 
 
-def _cpu_call(one: _Pass, textures: _Textures, placed: Placed, where: str) -> CpuCall:
-    assert one.kernel is not None
-    words: Dim = 0
-    starts: dict[Node, Dim] = {}
-    for node in (*one.reads, one.output):
-        if node not in starts:
-            starts[node] = words
-            words = words + ceildiv(node.type.size, 4) * 4
-    scratch = []
-    for arg in one.kernel.args[len(one.reads) + 1:]:
-        scratch.append(words)
-        words = words + ceildiv(arg.size, 4) * 4
-    place = {n: at * 4 if n.dtype in ("uint8", "bool") else at for n, at in starts.items()}
-    stored = [n for n in starts if n.is_constant or n.op == "input"]
-    reads = [(textures.of[n], place[n]) for n in dict.fromkeys(one.reads) if n not in stored]
-    copies = [(Placed(n.name, n.type, -1, layout_of(n.type)), place[n]) for n in stored]
-    return CpuCall(one.kernel, tuple(reads), tuple(copies), (placed, place[one.output]),
-                   (*(place[n] for n in (*one.reads, one.output)), *scratch), words,
-                   one.output.name, one.formula, where)
-
-
 def _output_layout(gather: Gather) -> Layout:
     """Four layers wherever four rows can be computed by one invocation."""
     type_ = gather.output.type
@@ -261,9 +233,9 @@ def _used_constants(passes: Sequence[_Pass], graph: Graph) -> list[Node]:
     return list(read)
 
 
-def _last_reads(passes: Sequence[_Pass], graph: Graph) -> dict[Node, int]:
-    last = {n: step for step, p in enumerate(passes) for n in p.reads}
-    last.update({root(n): len(passes) for _, n in graph.outputs})
+def _last_reads(parts: Sequence[Sequence[_Pass]], graph: Graph) -> dict[Node, int]:
+    last = {n: step for step, part in enumerate(parts) for p in part for n in p.reads}
+    last.update({root(n): len(parts) for _, n in graph.outputs})
     return last
 
 
@@ -292,7 +264,8 @@ class _Textures:
         return self._place(node, layout, number)
 
     def release(self, node: Node) -> None:
-        self.free.append(self.of[node].texture)
+        if node in self.of:  # what stays on the CPU has none
+            self.free.append(self.of[node].texture)
 
     def _place(self, node: Node, layout: Layout, number: int) -> Placed:
         self.of[node] = Placed(node.name, node.type, number, layout)

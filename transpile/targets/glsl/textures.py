@@ -35,6 +35,17 @@ class Layout:
         return self.rows if self.layers == 1 else ceildiv(self.rows, 4)
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A tensor in a texture; weights may lie in panels of so many columns."""
+
+    name: str
+    type: TensorType
+    texture: int
+    layout: Layout
+    panel: int = 0
+
+
 def fits(size: Dim, most: int) -> bool:
     """True if a size is at most `most`, or is known only at run time."""
     return not isinstance(size, int) or size <= most
