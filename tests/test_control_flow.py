@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from transpile.lower.check import check_kernel
 from transpile.lower.interpret import run_program
 from transpile.passes import run_pipeline
 from transpile.program import Branch, Call, Repeat
-from transpile.verify.node import shared_host
+from transpile.verify.node import find_node, shared_host
 
 RNG = np.random.default_rng(7)
 F, I, B = np.float32, np.int64, np.bool_  # noqa: E741  (the dtypes of feeds)
@@ -326,3 +328,54 @@ def test_a_state_that_changes_its_shape_is_refused() -> None:
           c2 = Identity(c) b = Concat<axis=0>(a, x) }> }"""
     with pytest.raises(ValueNeededError, match="turns the state"):
         refused(text)()
+
+
+THREADED = """m (float[256,256] x, int64 k) => (float[256,256] y) {""" + CONSTANTS + """
+    a = MatMul(x, W) b = Relu(a)
+    z = Loop(k, t, b) <body = q (int64 i, bool c, float[256,256] s)
+        => (bool c2, float[256,256] s2) { c2 = Identity(c) p = MatMul(s, W) s2 = Tanh(p) }>
+    y = MatMul(z, W) }"""
+
+RUN_THREADS = """
+const { load } = require('./model.cjs');
+(async () => {
+  const x = { data: Float32Array.from({ length: 65536 }, (_, i) => Math.sin(i)),
+    shape: [256, 256] };
+  const found = [];
+  for (const threads of [1, 3]) {
+    const model = await load({ target: 'wasm', threads });
+    if (model.threads !== threads) throw new Error(JSON.stringify(model.skipped));
+    found.push((await model.run({ x, k: 3 })).y.data.join());
+    model.dispose();
+  }
+  if (found[0] !== found[1]) throw new Error('threads change the result');
+})().catch((error) => { console.error(error); process.exit(1); });
+"""
+
+
+def test_threads_wait_for_a_loop_on_the_first_one(tmp_path: Path) -> None:
+    model = Case(THREADED, (), (), (("W", weights(256, 256) / 10),)).model
+    module = transpile.compile(OnnxModel(model), {"k": transpile.spec("int32", (), low=0, high=4)},
+                               targets=("wasm",), threads=True, format="cjs")
+    (tmp_path / "model.cjs").write_text(module.source, encoding="utf-8")
+    (tmp_path / "run.cjs").write_text(RUN_THREADS, encoding="utf-8")
+    done = subprocess.run([find_node(), "run.cjs"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_condition_of_pytorch_is_a_branch() -> None:
+    import torch
+
+    class Sides(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)
+
+        def forward(self, x: Any) -> Any:
+            return torch.cond(x.sum() > 0, lambda x: self.a(x), lambda x: self.b(x).tanh(), (x,))
+    module = transpile.compile(Sides().eval(), {"x": transpile.spec("float32", (2, 64))})
+    assert "branch" in str(module.graph)
+    x = RNG.uniform(-1, 1, (2, 64)).astype(F)
+    assert module.verify([{"x": np.abs(x)}, {"x": -np.abs(x)}]).ok
