@@ -1,16 +1,20 @@
 """Renews the generated part of README.md from the tables: `python tools/update_readme.py`.
 
-`--check` writes nothing and ends with 1 if something would change.
+`--check` writes nothing and ends with 1 if something would change. What another library covers
+depends on its version, so those rows are kept where it is not the one that the row names.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from transpile.frontends.coverage import TABLES
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN = "<!-- begin: supported, written by tools/update_readme.py -->\n"
@@ -58,23 +62,43 @@ def _onnx_operators() -> Iterable[str]:
     return {f"{domain}.{name}" if domain else name for domain, name in BUILDERS}
 
 
-def table() -> str:
+FOREIGN = (("torch", "PyTorch, operators", "onnxscript"), ("keras", "Keras, layers", "keras"),
+           ("sklearn", "scikit-learn, estimators", "skl2onnx"))
+"""Front ends through other libraries: the row's title, and the package that decides on it."""
+
+
+def foreign_lines(old: str, *, keep: bool) -> Iterable[str]:
+    """The rows of `FOREIGN`; those of `old` if `keep`, or for want of the package."""
+    for frontend, title, package in FOREIGN:
+        former = next((x for x in old.split("\n") if x.startswith(f"| {title} (")), "")
+        try:
+            label = f"{title} ({package} {version(package)})"
+        except PackageNotFoundError:
+            label = ""
+        if former and (not label or (keep and f"| {label} |" not in former)):
+            yield former
+        elif label:
+            yield f"| {label} | {_listed(n for n, _, why in TABLES[frontend]() if not why)} |"
+
+
+def table(old: str, *, keep: bool) -> str:
     """The Markdown table."""
-    lines = ["| | |", "|---|---|", *(f"| {group} | {names} |" for group, names in rows())]
+    lines = ["| | |", "|---|---|", *(f"| {group} | {names} |" for group, names in rows()),
+             *foreign_lines(old, keep=keep)]
     return "\n".join(lines) + "\n"
 
 
-def renewed(text: str) -> str:
+def renewed(text: str, *, keep: bool) -> str:
     """`text` with the generated part replaced."""
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
-    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+    return f"{head}{BEGIN}\n{table(text, keep=keep)}\n{END}{tail}"
 
 
 def main() -> int:
     """Write or check."""
     old = README.read_text(encoding="utf-8")
-    new = renewed(old)
+    new = renewed(old, keep="--check" in sys.argv)
     if "--check" in sys.argv:
         return int(old != new)
     README.write_text(new, encoding="utf-8")
