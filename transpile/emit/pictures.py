@@ -11,8 +11,9 @@ LEAST_SIDE = 5
 def picture_layout(type_: TensorType) -> str:
     """The axes of an input that takes pictures: NCHW, NHWC, CHW or HWC; empty if it takes none.
 
-    RGBA bytes may have any size (`transpile.image`); colours and grey values, which also look
-    like a sequence or a table, need the axes of one picture.
+    RGBA bytes may have any size (`transpile.image`); colours, which also look like a sequence or
+    a table, need the axes of one picture. One float32 channel may just as well be a spectrogram:
+    a net for grey pictures says so with `transpile.image`, and others stay without the code.
     """
     shape = type_.shape
     if type_.dtype not in ("uint8", "float32") or len(shape) not in (3, 4):
@@ -25,7 +26,8 @@ def picture_layout(type_: TensorType) -> str:
         named = len(sides) < 2
         rgba = order == "HWC" and type_.dtype == "uint8" and sizes["C"] == 4
         colours = sizes["C"] == 3 and not (named and len(shape) == 3 and type_.dtype != "uint8")
-        grey = sizes["C"] == 1 and len(shape) == 4 and not named
+        grey = (sizes["C"] == 1 and len(shape) == 4 and not named
+                and type_.dtype == "uint8")
         if (rgba or colours or grey) and min(sides, default=LEAST_SIDE) >= LEAST_SIDE:
             return "N" * (len(shape) - 3) + order
     return ""
