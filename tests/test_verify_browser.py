@@ -16,7 +16,8 @@ const run = async ({ x }) => {
   %s
   return { y: { data: x.data.map((v) => 2 * v), shape: x.shape, dtype: 'float32' } };
 };
-export const load = async () => ({ target: 'js', run, selfTest: async () => ({ ok: true }) });
+const selfTest = async () => ({ ok: true });
+export const load = async () => ({ target: 'js', run, selfTest, dispose() {} });
 """
 STRICT = {"Content-Security-Policy": "default-src 'none'; script-src 'self'"}
 
@@ -50,6 +51,23 @@ def test_a_page_is_served_from_memory(host: BrowserHost) -> None:
     assert page.title() == "it"
     assert any("Content Security Policy" in message for message in host.messages)
     assert host.run(MODULE % "", {"x": [1.0]})["y"].tolist() == [2.0]
+
+
+@pytest.mark.browser
+def test_a_target_that_fails_during_a_run_is_no_success(host: BrowserHost) -> None:
+    """The module's answer is right, but from another target than the one that was asked for."""
+    module = """
+      const model = { target: 'webgl', skipped: [], run: async ({ x }) => {
+        model.target = 'js';
+        model.skipped.push({ target: 'webgl', reason: 'WebGL 1282 in draws' });
+        return { y: { data: x.data, shape: x.shape, dtype: 'float32' } };
+      } };
+      export const load = async (options) => {
+        if (!options.debug) throw new Error('errors of WebGL are not looked for');
+        return model;
+      };"""
+    with pytest.raises(JavaScriptError, match="1282 in draws"):
+        host.run(module, {"x": [1.0]}, "webgl")
 
 
 def test_a_missing_browser_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,14 +28,21 @@ async function modelAt(path, target, precision) {
   if (opened !== key) {
     if (model) model.dispose();
     opened = model = undefined;
-    model = await (await import(path)).load({ target, precision, returnState: true });
+    model = await (await import(path)).load({
+      target, precision, debug: true, returnState: true
+    });
     opened = key;
   }
+  checkTarget(target);
+  return model;
+}
+
+// A model goes on with another target when its own fails, and says why.
+function checkTarget(target) {
   if (target !== 'auto' && model.target !== target) {
     throw new Error('target ' + target + ' is not available here: ' +
       JSON.stringify(model.skipped || []));
   }
-  return model;
 }
 
 async function reported(work) {
@@ -50,7 +57,9 @@ globalThis.transpileRunner = {
   run: (path, target, inputs, precision) => reported(async () => {
     const model = await modelAt(path, target, precision);
     if (model.reset) model.reset();
-    return { outputs: map(await model.run(map(inputs, decode)), encode) };
+    const results = await model.run(map(inputs, decode));
+    checkTarget(target);
+    return { outputs: map(results, encode) };
   }),
   debug: (path, target, inputs) => reported(async () => {
     const model = await modelAt(path, target);
