@@ -165,7 +165,8 @@ def verify_module(module: Module, graph: Graph, samples: object = None, *,
     Raises:
         JavaScriptError: the module threw.
     """
-    inputs = [*random_inputs(graph, ranges, work=module.programs[0].flops), *given_inputs(graph, samples)]
+    inputs = [*random_inputs(graph, ranges, work=module.programs[0].flops),
+              *given_inputs(graph, samples)]
     wanted = tuple(targets or node_targets(module.targets))
     total, done = len(inputs) * (len(wanted) + 1), 0
     results: dict[str, TargetResult] = {}

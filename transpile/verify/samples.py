@@ -46,7 +46,8 @@ def random_inputs(graph: Graph, ranges: Ranges | None = None, seed: int = 0, wor
 def sample_sizes(graph: Graph, work: Dim = 0) -> list[dict[str, int]]:
     """Sizes for the named dimensions: one dict per turn, each with no tensor empty.
 
-    Of a run of `work` operations as many as `WORK` allows, at least the cheapest. A size that a window or slice does not fit into is raised until it does.
+    Of a run of `work` operations as many as `WORK` allows, at least the cheapest. A size that a
+    window or slice does not fit into is raised until it does.
     """
     names = graph.dim_names
     if not names:
