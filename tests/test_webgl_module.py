@@ -147,7 +147,7 @@ def call(page: Any, body: str, inputs: dict[str, np.ndarray]) -> Any:
 def test_nothing_is_allocated_after_the_first_run_and_nothing_stays(
         host: BrowserHost, model: Callable[[], transpile.Model], precision: str) -> None:
     module = compiled(model())
-    found = call(opened(host, module), f"const precision = '{precision}';" """
+    found = call(opened(host, module), f"const precision = '{precision}';" + """
       const model = await globalThis.model.load({ target: 'webgl', debug: true, precision });
       await model.run(given);
       const first = counted();
