@@ -74,7 +74,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         name: default: the model's Python name.
         format: "esm", "cjs", "iife" or "html".
         minify: comments and white space out.
-        labels: names of the classes for the html page, for its output or by output name.
+        labels: names of the classes, for the first output or by output name: results hold the best
+            of each row by name, and the html page shows them.
         node: the Node for `module.run`; default: see `transpile.verify.node.find_node`.
         progress: called with a stage, and how much of how much is done.
 

@@ -178,13 +178,17 @@ def _labels(graph: Graph, labels: Labels | None) -> Mapping[str, Sequence[str]]:
     if labels is None:
         return {}
     names = [name for name, _ in graph.outputs]
-    if not isinstance(labels, Mapping):
-        return {names[0]: tuple(labels)}
-    for name in labels:
+    by_output = labels if isinstance(labels, Mapping) else {names[0]: tuple(labels)}
+    for name, given in by_output.items():
         if name not in names:
             raise ShapeError(f"labels are given for {name!r}, which is no output",
                              fix=f"the outputs are {', '.join(names)}")
-    return labels
+        type_ = dict(graph.outputs)[name].type
+        last = type_.shape[-1] if type_.shape else 1
+        if type_.dtype == "float32" and isinstance(last, int) and given and len(given) != last:
+            raise ShapeError(f"{len(given)} labels are given for {name}, which is {type_}",
+                             fix=f"give {last}, one for each element of the last axis")
+    return by_output
 
 
 def hash_graph(graph: Graph, options: Mapping[str, Any]) -> str:

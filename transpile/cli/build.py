@@ -55,7 +55,8 @@ from transpile.cli.progress import ConsoleProgress
 @tolerance_options
 @click.option("--minify", is_flag=True, help="Leave comments and white space out.")
 @click.option("--labels", metavar="A,B,... | FILE",
-              help="Names of the classes for the html page: a list, or a file of lines.")
+              help="Names of the classes: a list, or a file of lines. Results then hold the best "
+              "of each row by name, and the html page shows them.")
 @click.option("--depfile", metavar="FILE", help="Write the files that OUT depends on, for make.")
 @click.option("--cache", is_flag=True, help="Leave OUT alone if it carries the same hash.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no table.")

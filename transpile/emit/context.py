@@ -74,7 +74,8 @@ class Context:
         self.threaded = threaded
         own = [*OWN_NAMES, *(THREAD_NAMES if options.threads else ()),
                *(STATE_NAMES if program.state else ()),
-               *(["relaxedBinary"] if self.relaxed else ())]
+               *(["relaxedBinary"] if self.relaxed else ()),
+               *(("labels", "top") if any(options.page.labels.values()) else ())]
         self.names = Namespace([*own, *declarations()])
         self.dims = [self.names.get(d, ("dim", d)) for d in program.dims]
         self.buffers = {b.name: b for b in program.buffers}
@@ -98,7 +99,8 @@ class Context:
         values = {
             "inputs": [self.input(i, p, webgl) for i, p in enumerate(program.inputs)],
             **self.pictures(webgl),
-            "outputs": [self.port(p) for p in program.outputs],
+            "outputs": [self.output(p) for p in program.outputs],
+            "labels": any(self.options.page.labels.values()),
             "dims": self.dims, "target": program.target, "kernels": kernels,
             "prepare": [self.call(c) for c in program.prepare],
             "calls": list(tasks.lines(program.tasks)), "debug": self.options.debug,
@@ -123,6 +125,11 @@ class Context:
                 "state": state, "more": "",
                 "at": self.js(element_offset(self.buffers[port.buffer])),
                 "size": self.js(port.type.size), "shape": shape_list(port.type, self.dim_name)}
+
+    def output(self, port: Port) -> dict[str, str]:
+        """An output: what every port has, and its labels."""
+        labels = self.options.page.labels.get(port.name, ())
+        return {**self.port(port), "labels": ", ".join(map(js_string, labels))}
 
     def input(self, index: int, port: Port, webgl: Mapping[str, Any] | None) -> dict[str, Any]:
         """An input: what every port has, and how it takes pictures."""

@@ -38,9 +38,11 @@ def _input(port: Port, optional: bool) -> str:
             f"  {_string(port.name)}{'?' * optional}: Value<{arrays}, {scalar}>{picture};\n")
 
 
-def _output(port: Port, optional: bool) -> str:
+def _output(port: Port, optional: bool, labels: Sequence[str]) -> str:
+    more = "" if not labels else "; top: Ranked[][]" if port.type.dtype == "float32" else (
+        "; names: string[]")
     return (f"  {_string(port.name)}{'?' * optional}: {{ data: {ARRAYS[port.type.dtype]}; "
-            f"shape: {_lengths(port.type)}; dtype: \"{port.type.dtype}\" }};\n")
+            f"shape: {_lengths(port.type)}; dtype: \"{port.type.dtype}\"{more} }};\n")
 
 
 def _metadata(port: Port, bound: Mapping[str, str]) -> str:
@@ -62,7 +64,10 @@ def declarations(program: Program, options: EmitOptions, global_name: str,
                       picture_layout(p.type) for p in program.inputs),
                   state=bool(state), optional="" if needed else "?",
                   inputs="".join(_input(p, p.name in state) for p in program.inputs),
-                  outputs="".join(_output(p, p.name in results) for p in program.outputs),
+                  outputs="".join(_output(p, p.name in results, options.page.labels.get(p.name, ()))
+                                  for p in program.outputs),
+                  labels=", ".join(f"{_string(p.name)}: string[]" for p in program.outputs
+                                   if options.page.labels.get(p.name)),
                   input_list=", ".join(_metadata(p, state) for p in program.inputs),
                   output_list=", ".join(_metadata(p, results) for p in program.outputs),
                   target=" | ".join(f"'{t}'" for t in targets),
