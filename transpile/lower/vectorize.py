@@ -303,7 +303,7 @@ def _accumulators(loop: For) -> dict[str, str]:
                     and value.args[0] == Local(stmt.name)) or stmt.name in found:
                 raise NotVector("not a plain reduction")
             found[stmt.name] = value.fn
-        elif isinstance(stmt, If):
+        elif isinstance(stmt, If) and _changed([stmt]):
             raise NotVector("a branch in the loop")
     reads = [p.name for s in loop.body for e in own_exprs(s) for p in parts(e)
              if isinstance(p, Local) and p.name in found]
