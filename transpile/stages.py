@@ -112,7 +112,6 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
             lacks what is asked for.
     """
     from transpile.passes.compress import STORAGES
-    from transpile.passes.dim_names import apart_from_loops
     from transpile.passes.int8 import COMPUTES
     from transpile.state import check_state
     from transpile.targets import TARGETS
@@ -126,7 +125,7 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     _known("format", (format,), ("esm", "cjs", "iife", "html"))
     _check_integers(wanted, compute)
     wanted, declined = _able(graph, wanted)
-    graph = apart_from_loops(replace(graph, name=name) if name else graph)
+    graph = replace(graph, name=name) if name else graph
     bound = check_state(graph, state or {})
     by_output = _labels(graph, labels or getattr(model, "labels", None))
     options = {"targets": wanted, "format": format, "minify": minify, "weights": weights,

@@ -41,7 +41,8 @@ from transpile.ir.poly import (
 __all__ = [
     "Atom", "Axis", "Dim", "FloorDiv", "Mod", "Monomial", "Name", "Opaque", "Poly", "atom",
     "atoms", "axis", "ceildiv", "dim", "evaluate", "floordiv", "in_range", "lower", "mod",
-    "names", "nonnegative", "parse_dim", "product", "rebuild", "substitute", "upper",
+    "names", "nonnegative", "parse_dim", "product", "rebuild", "substitute",
+    "substitute_axes", "upper",
 ]
 
 
@@ -75,15 +76,23 @@ def _rebuild_atom(a: Atom, change: Callable[[Atom], Dim | None]) -> Dim:
 
 
 def substitute(value: Dim, values: Mapping[str, Dim]) -> Dim:
-    """`value` with named dimensions and loop variables replaced by name."""
-    def change(a: Atom) -> Dim | None:
-        return values.get(a.name) if isinstance(a, (Name, Axis)) else None
-    return rebuild(value, change)
+    """`value` with named dimensions replaced."""
+    return _replaced(value, values, (Name,))
+
+
+def substitute_axes(value: Dim, values: Mapping[str, Dim]) -> Dim:
+    """`value` with loop variables replaced by name; a size of the same name is another thing."""
+    return _replaced(value, values, (Axis,))
+
+
+def _replaced(value: Dim, values: Mapping[str, Dim], kinds: tuple[type[Name | Axis], ...]
+              ) -> Dim:
+    return rebuild(value, lambda a: values.get(a.name) if isinstance(a, kinds) else None)
 
 
 def evaluate(value: Dim, values: Mapping[str, int]) -> int:
     """The number that `value` is once every name has one; KeyError names a missing one."""
-    result = substitute(value, values)
+    result = _replaced(value, values, (Name, Axis))
     if isinstance(result, int):
         return result
     raise KeyError(next(iter(names(result)), str(result)))

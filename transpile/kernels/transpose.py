@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transpile.ir.dims import Axis, Dim, atom, substitute
+from transpile.ir.dims import Axis, Dim, atom, substitute_axes
 from transpile.lower.expr import Call, Expr, Load, Local
 from transpile.lower.nest import Nest, coefficient
 from transpile.lower.scalar import LANES
@@ -64,7 +64,7 @@ def _edges(nest: Nest, load: Load, x: Axis, out: Axis) -> tuple[Stmt, ...]:
 def _block(nest: Nest, load: Load, x: Axis, out: Axis) -> tuple[Stmt, ...]:
     """Four vectors along the operand become four along the result."""
     def at(index: Dim, i: int, j: int) -> Dim:
-        return substitute(index, {x.name: atom(x) + i, out.name: atom(out) + j})
+        return substitute_axes(index, {x.name: atom(x) + i, out.name: atom(out) + j})
     rows = [Local(f"row{j}", VECTOR) for j in range(LANES)]
     pairs = [Local(f"pair{j}", VECTOR) for j in range(LANES)]
     lets: list[Stmt] = [Let(r.name, Load(load.buffer, at(load.index, 0, j), VECTOR))

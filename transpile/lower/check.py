@@ -18,7 +18,7 @@ from transpile.ir.dims import (
     lower,
     mod,
     nonnegative,
-    substitute,
+    substitute_axes,
     upper,
 )
 from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
@@ -164,7 +164,7 @@ class _Checker:
         """Decide whether `lanes` elements from `index` on lie inside the buffer."""
         self.index(index, scope)
         buffer = self.buffer(name, scope)
-        at = substitute(buffer.base + index, scope.ranges)
+        at = substitute_axes(buffer.base + index, scope.ranges)
         low, high = lower(at), upper(at)
         room = None if high is None else buffer.size - lanes - high
         if nonnegative(low) and nonnegative(room):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from transpile.errors import UnsupportedError
 from transpile.fuse import Group
-from transpile.ir.dims import Axis, Dim, axis, product, substitute
+from transpile.ir.dims import Axis, Dim, axis, product, substitute_axes
 from transpile.ir.graph import Node
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Load, Local
@@ -117,7 +117,7 @@ def in_parts(whole: Gather) -> list[Gather]:
                 name=f"{whole.output.name}.parts", where=whole.output.where)
     out = out_of(node)
     first = replace(nest, axes=(part, *nest.axes), reds=(inner,), out=out,
-                    body=map_index(nest.body, lambda d: substitute(d, change)),
+                    body=map_index(nest.body, lambda d: substitute_axes(d, change)),
                     epilogue=Local(RESULT.name, nest.body.dtype),
                     out_index=at * size + nest.out_index)
     parts = Argument("parts", node.dtype, node.type.size)
@@ -209,7 +209,7 @@ def made(output: Node, values: Values, out: Argument, body: Sequence[Stmt]) -> G
 def substitute_body(body: Sequence[Stmt], values: Mapping[str, Dim]) -> tuple[Stmt, ...]:
     """A body with loop variables replaced by name, in bounds and stores, too."""
     def change(index: Dim) -> Dim:
-        return substitute(index, values)
+        return substitute_axes(index, values)
 
     def store(stmt: Store) -> Store:
         return replace(stmt, index=change(stmt.index))

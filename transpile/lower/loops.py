@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transpile.ir.dims import Axis, Dim, atom, axis, substitute
+from transpile.ir.dims import Axis, Dim, atom, axis, substitute_axes
 from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
 from transpile.lower.merge import placed
 from transpile.lower.nest import RESULT, Nest, substitute_expr
@@ -113,7 +113,8 @@ def _lanes(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, 
         at = atom(main)
         spread = tuple({**p, first.name: at + LANES * n} for p in points for n in range(count))
         body = lift(_loops(nest, tile, rest, spread), main)
-        whole = start == 0 and stop == step
+        # A loop stays where others follow: its locals are called like theirs.
+        whole = start == 0 and stop == step == first.extent
         result += placed(body, {first.name: 0}) if whole else [For(main, body, start, stop, step)]
         start = stop
     if start != first.extent:
@@ -182,4 +183,4 @@ def _store(nest: Nest, point: Point, result: Expr) -> Stmt:
     value = simplify(substitute_expr(nest.epilogue, point))
     value = map_expr(value, lambda e: result if isinstance(e, Local) and e.name == RESULT.name
                      else None)
-    return Store(nest.out.name, substitute(nest.out_index, point), value)
+    return Store(nest.out.name, substitute_axes(nest.out_index, point), value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from transpile.ir.dims import Axis, Dim, axis, substitute
+from transpile.ir.dims import Axis, Dim, axis, substitute_axes
 from transpile.lower.nest import map_index, walks_as_one
 from transpile.lower.stmt import For, Stmt, Store
 from transpile.lower.walk import indices, map_body
@@ -37,7 +37,7 @@ def _plain(loop: For) -> bool:
 def placed(body: Sequence[Stmt], values: Mapping[str, Dim]) -> tuple[Stmt, ...]:
     """The body with loop variables replaced by name."""
     def change(index: Dim) -> Dim:
-        return substitute(index, values)
+        return substitute_axes(index, values)
 
     def store(stmt: Store) -> Store:
         return replace(stmt, index=change(stmt.index))

@@ -17,7 +17,7 @@ from transpile.ir.dims import (
     atoms,
     axis,
     rebuild,
-    substitute,
+    substitute_axes,
 )
 from transpile.ir.graph import Node
 from transpile.ir.types import TensorType
@@ -93,7 +93,7 @@ def map_index(expr: Expr, change: Callable[[Dim], Dim]) -> Expr:
 
 def substitute_expr(expr: Expr, values: Mapping[str, Dim]) -> Expr:
     """`expr` with loop variables replaced by name."""
-    return map_index(expr, lambda d: substitute(d, values))
+    return map_index(expr, lambda d: substitute_axes(d, values))
 
 
 class Operand:
@@ -201,7 +201,7 @@ def split_last_axis(nest: Nest, width: int) -> Nest:
     assert isinstance(last.extent, int)
     panel, col = Axis("panel", last.extent // width), Axis(last.name, width)
     change = {last.name: axis(panel.name, panel.extent) * width + axis(col.name, width)}
-    nest = nest.map_indices(lambda d: substitute(d, change))
+    nest = nest.map_indices(lambda d: substitute_axes(d, change))
     kept = [a for a in (panel, col) if a.extent != 1]
     return replace(nest, axes=(*rest, *kept))
 
@@ -238,7 +238,7 @@ def _flatten_axes(nest: Nest, field: str) -> Nest:
         if all(walks_as_one(i, outer, inner) for i in nest.indices()):
             merged = Axis(inner.name, outer.extent * inner.extent)
             change = {outer.name: 0, inner.name: axis(merged.name, merged.extent)}
-            nest = nest.map_indices(lambda d, c=change: substitute(d, c))  # type: ignore[misc]
+            nest = nest.map_indices(lambda d, c=change: substitute_axes(d, c))  # type: ignore[misc]
             axes[position - 1:position + 1] = [merged]
         position -= 1
     return replace(nest, **{field: tuple(axes)})  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from transpile.ir.dims import (
     axis,
     floordiv,
     mod,
-    substitute,
+    substitute_axes,
 )
 from transpile.lower.expr import Index, Local
 from transpile.lower.legalize import Gather, substitute_body
@@ -147,7 +147,7 @@ def _unrolled(nest: Nest, *, sliding: bool = False) -> tuple[Nest, Tile]:
         return nest, Tile((), (taps,) if taps else ())
     outer, inner = Axis(last.name, last.extent // 4), Axis(f"{last.name}Lane", 4)
     whole = axis(outer.name, outer.extent) * 4 + atom(inner)
-    nest = nest.map_indices(lambda d: substitute(d, {last.name: whole}))
+    nest = nest.map_indices(lambda d: substitute_axes(d, {last.name: whole}))
     steps = (outer,) if outer.extent != 1 else ()
     short = [r.name for r in nest.reds[1:-1] if sliding and _is_short(r)]
     return (replace(nest, reds=(*nest.reds[:-1], *steps, inner)),
