@@ -59,11 +59,13 @@ def rows() -> list[tuple[str, str]]:
 def _onnx_operators() -> Iterable[str]:
     from transpile.frontends.onnx_ops import BUILDERS, load_all
     load_all()
-    return {f"{domain}.{name}" if domain else name for domain, name in BUILDERS}
+    return {f"{domain}.{name}" if domain else name for domain, name in BUILDERS
+            if domain != "transpile"}
 
 
-FOREIGN = (("torch", "PyTorch, operators", "onnxscript"), ("keras", "Keras, layers", "keras"),
-           ("sklearn", "scikit-learn, estimators", "skl2onnx"))
+FOREIGN = (("torch", "PyTorch, operators with a form in ONNX", "onnxscript"),
+           ("keras", "Keras, layers, traced by PyTorch", "keras"),
+           ("sklearn", "scikit-learn, estimators that become ONNX", "skl2onnx"))
 """Front ends through other libraries: the row's title, and the package that decides on it."""
 
 

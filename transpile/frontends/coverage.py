@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Set
 from typing import Any
 
 Rows = list[tuple[str, str, str]]
@@ -10,16 +12,30 @@ Rows = list[tuple[str, str, str]]
 
 
 def torch_rows() -> Rows:
-    """PyTorch's operators that torch.onnx has a form of, and the recurrent layers of our own."""
+    """PyTorch's operators that torch.onnx has a form of, and the recurrent layers of our own.
+
+    A form that is written with an operator of ONNX that we refuse is no support: its source tells.
+    """
     from transpile.frontends.foreign import needs
     from transpile.frontends.torch import quiet
     from transpile.frontends.torch_recurrent import LAYERS
     needs("torch", "onnx", "onnxscript")
     with quiet():
         from onnxscript.function_libs.torch_lib import registration, ops  # noqa: F401, I001
-    names = {str(name).removesuffix(".default") for name in registration.default_registry}
-    rows = [(name.replace("::", "."), "operator", "") for name in names if "::" in name]
-    return sorted([*rows, *((f"nn.{name}", "layer kept whole", "") for name in LAYERS)])
+    from transpile.frontends.onnx_coverage import coverage
+    refused = {name for name, how, _ in coverage() if how == "no"}
+    rows = {name.removesuffix(".default").replace("::", "."): _needed(forms, refused)
+            for name, forms in registration.default_registry.items() if "::" in name}
+    return sorted([*((name, "operator", why) for name, why in rows.items()),
+                   *((f"nn.{name}", "layer kept whole", "") for name in LAYERS)])
+
+
+def _needed(forms: Any, refused: Set[str]) -> str:
+    """What all forms of an operator need of ONNX that is refused; empty if one needs nothing."""
+    sources = [inspect.getsource(getattr(f, "func", None) or f.function)
+               for f in (*forms.overloads, *forms.complex)]
+    found = [sorted(refused & set(re.findall(r"\bop\.([A-Z]\w*)\(", s))) for s in sources]
+    return "" if not all(found) else f"it needs ONNX's {', '.join(found[0])}" if found else ""
 
 
 def keras_rows() -> Rows:
@@ -35,6 +51,7 @@ def keras_rows() -> Rows:
     refused = {"Lambda": "it holds Python code", "TorchModuleWrapper": "",
                "TFSMLayer": "it runs TensorFlow", "StringLookup": "strings are not supported",
                "TextVectorization": "strings are not supported",
+               "JaxLayer": "it runs JAX", "FlaxLayer": "it runs JAX",
                "HashedCrossing": "strings are not supported", "Hashing": "it hashes strings"}
     layers = {name: value for name, value in vars(keras.layers).items()
               if isinstance(value, type) and issubclass(value, keras.layers.Layer)}
@@ -46,9 +63,12 @@ def sklearn_rows() -> Rows:
     from transpile.frontends.foreign import needs
     needs("skl2onnx")
     from skl2onnx import supported_converters
+    from sklearn.utils import all_estimators
+    known = {name for name, _ in all_estimators()} | {"ColumnTransformer", "FeatureUnion",
+                                                      "Pipeline"}
     strings = ("Vectorizer", "Hasher")
     rows = []
-    for name in supported_converters(from_sklearn=True):
+    for name in known.intersection(supported_converters(from_sklearn=True)):
         why = "strings are not supported" if any(s in name for s in strings) else ""
         rows.append((name, "estimator", why))
     return sorted(rows)
