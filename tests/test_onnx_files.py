@@ -52,6 +52,21 @@ def test_a_file_builds_verified_against_the_original(tmp_path: Path) -> None:
     assert "fc" in module.source
 
 
+def test_a_path_is_a_model_and_outputs_keep_their_order(tmp_path: Path) -> None:
+    ports = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [3])
+             for n in ("0", "10", "2")]
+    nodes = [onnx.helper.make_node("Relu", ["0"], ["10"]),
+             onnx.helper.make_node("Neg", ["0"], ["2"])]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", ports[:1], ports[1:]),
+                                     opset_imports=[onnx.helper.make_opsetid("", 17)]),
+              tmp_path / "g.onnx")
+    x = np.array([-1, 2, 3], np.float32)
+    for path in (tmp_path / "g.onnx", str(tmp_path / "g.onnx")):
+        found = transpile.compile(path, targets=["js"]).run({"0": x})
+        assert list(found) == ["10", "2"]
+        np.testing.assert_array_equal(found["10"], np.maximum(x, 0))
+
+
 @pytest.mark.parametrize("keep", [0, 1, 7, 40, 150])
 def test_truncated(tmp_path: Path, keep: int) -> None:
     (tmp_path / "cut.onnx").write_bytes(linear().SerializeToString()[:keep])

@@ -55,8 +55,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
     """Compile `model` in memory, without running it.
 
     Args:
-        model: a `transpile.model`, a function or object whose `inputs` are given, or a model of
-            PyTorch, Keras, scikit-learn or ONNX.
+        model: a `transpile.model`, a function or object whose `inputs` are given, a model of
+            PyTorch, Keras, scikit-learn or ONNX, or a path such as "net.onnx" or "app.py:net".
         inputs: see `trace`.
         targets: default: all there are.
         weights: how they are stored: "float32", "float16" or "int8". int8 is symmetric with a

@@ -88,7 +88,7 @@ class Module:
 
     def run(self, inputs: Mapping[str, object], target: str = "js", *,
             precision: str = "float32") -> dict[str, np.ndarray]:
-        """The outputs by name, computed by the module itself.
+        """The outputs by name, in the model's order, computed by the module itself.
 
         Args:
             inputs: arrays by name.
@@ -100,8 +100,10 @@ class Module:
             DependencyError: Node or the browser is missing.
         """
         source, kind = runnable(self.source, self.format)
-        return run_source(source, kind, inputs, target, self.files, self.node, self.node_flags,
-                          precision)
+        found = run_source(source, kind, inputs, target, self.files, self.node, self.node_flags,
+                           precision)
+        order = [name for name, _ in self.graph.outputs]  # JavaScript puts names like "10" first
+        return {name: found[name] for name in (*filter(found.__contains__, order), *found)}
 
     def steps(self, inputs: Mapping[str, object], target: str = "js"
               ) -> list[tuple[str, np.ndarray]]:

@@ -59,9 +59,15 @@ def front_end_of(value: Any) -> str:
 def adopt(model: Any) -> Any:
     """A `Model` for an object of another library, or of a wrapper around one; else `model`.
 
+    A path, or text such as `"app.py:net"`, stands for what the command line would take it for.
+
     Raises:
         DependencyError: a package that its front end needs is missing.
+        SourceError: there is no such file or name.
     """
+    if isinstance(model, (str, os.PathLike)):
+        from transpile.sources import resolve
+        model = resolve(os.fspath(model))
     wrapped = type(model) is Model
     inner = model.fn if wrapped else model
     front_end = front_end_of(inner)
