@@ -194,6 +194,24 @@ def test_pools_of_any_size(op: str, attributes: str) -> None:
     agrees(proto, {"x": values(2, 2, 9, 5)}, module=module)
 
 
+@pytest.mark.parametrize("rule", ["half_pixel", "asymmetric", "pytorch_half_pixel"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_any_size_is_resized_by_whole_factors(rule: str, scale: int) -> None:
+    import onnxruntime
+    proto = model(f'''(float[1, 2, H, W] x) => (float[1, 2, A, B] y) {{
+        none = Constant<value_floats: floats = []>()
+        scales = Constant<value_floats: floats = [1.0, 1.0, {scale}.0, 2.0]>()
+        y = Resize<mode: string = "linear", coordinate_transformation_mode: string = "{rule}">(
+            x, none, scales)
+    }}''')
+    module = transpile.compile(OnnxModel(proto), targets=["js"])
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    for height, width in ((2, 5), (7, 3)):
+        x = values(1, 2, height, width)
+        np.testing.assert_allclose(module.run({"x": x})["y"], session.run(None, {"x": x})[0],
+                                   rtol=1e-5, atol=1e-6)
+
+
 def test_the_coverage_says_why_an_operator_is_missing() -> None:
     rows = {name: (state, reason) for name, state, reason in coverage()}
     assert rows["Conv"] == ("built", "")

@@ -57,7 +57,10 @@ def _infer_concat(*xs: TensorType, axis: int) -> TensorType:
     rest = {(*x.shape[:axis], *x.shape[axis + 1:]) for x in xs}
     if len({x.rank for x in xs}) > 1 or len(rest) > 1:
         raise ShapeError(f"concat of {', '.join(map(str, xs))} along axis {axis}",
-                         why="all other dimensions must be equal")
+                         why="all other dimensions must be equal",
+                         fix="" if all(isinstance(d, int) for x in xs for d in x.shape) else
+                         "if sizes differ by a rounding, name them as multiples: "
+                         "--input x=float32[batch,3,4*h,4*w]")
     first = xs[0].shape
     total: Dim = 0
     for x in xs:

@@ -166,17 +166,36 @@ def _scaled(n: Site, x: Tensor, scales: dict[int, float],
 
 
 def _repeated(n: Site, x: Tensor, scales: dict[int, float]) -> Tensor:
-    """Symbolic sizes grow by whole factors, each element repeated."""
+    """Symbolic sizes grow by whole factors: elements repeated, or mixed with their neighbours."""
     how = transformation(n)
+    mode = n.attr("mode", "nearest")
     whole = all(s == int(s) for s in scales.values())
     floors = how == "half_pixel" or nearest_rule(n) == "floor"
-    if n.attr("mode", "nearest") != "nearest" or not whole or not floors or how not in (
+    linear = mode in ("bilinear", "linear") and x.node.dtype == "float32"
+    if not whole or not (linear or (mode == "nearest" and floors)) or how not in (
             "half_pixel", "asymmetric", "pytorch_half_pixel"):
-        raise n.refuse("a symbolic size is resized by repeating elements only",
+        raise n.refuse("a symbolic size is resized by whole factors only, nearest or linear",
                        "fix the size with --input NAME=DTYPE[SIZES]")
     for axis, scale in scales.items():
-        x = np.repeat(x, int(scale), axis=axis)
+        x = _phases(x, axis, int(scale), 0 if how == "asymmetric" else 0.5) if linear else (
+            np.repeat(x, int(scale), axis=axis))
     return x
+
+
+def _phases(x: Tensor, axis: int, scale: int, centre: float) -> Tensor:
+    """Linear interpolation by a whole factor: element `scale*i + r` lies at `i` and an offset."""
+    edge = np.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(x.ndim)], mode="edge")
+    before = (slice(None),) * axis
+    parts = []
+    for r in range(scale):
+        offset = (r + centre) / scale - centre
+        at = (*before, slice(0, -2) if offset < 0 else slice(2, None))
+        beside = edge[at]
+        part = np.float32(abs(offset))
+        parts.append(x * (1 - part) + beside * part if part else x)
+    size = x.shape[axis] * scale
+    return np.stack(parts, axis=axis + 1).reshape(
+        (*x.shape[:axis], size, *x.shape[axis + 1:]))
 
 
 def _sized(n: Site, x: Tensor, sizes: dict[int, Dim],
