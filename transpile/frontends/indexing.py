@@ -121,7 +121,7 @@ def _from_end(bound: Dim, size: Dim) -> Dim:
     if isinstance(bound, int) and not (nonnegative(place) and nonnegative(size - place)):
         fail(f"a slice bound of {bound} may lie outside of a dimension of {size}",
              why="a named dimension may be as small as 1, and NumPy would then return less",
-             fix="give that dimension a fixed size")
+             fix="give that dimension a fixed size, or name it as a sum or a multiple: 20*time")
     return place
 
 
