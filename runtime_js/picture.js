@@ -87,8 +87,10 @@ export function pictureValue({ name, picture, shape, range }, value, direct) {
 // `given` with values for pictures, except for the inputs in `direct`, which take them as they are.
 export function takePictures(ports, given, direct = []) {
   const [first, second] = ports.filter((port) => !port.state);
-  const isBare = !second && isPicture(given) && !(first.name in given);
-  if (!isBare && kindOf(given) !== 'Object') return given;
+  const isObject = kindOf(given) === 'Object';
+  // An <img> has an x and a y of its own.
+  const isBare = !second && isPicture(given) && !(isObject && first.name in given);
+  if (!isBare && !isObject) return given;
   const values = Object.assign(Object.create(null), isBare ? { [first.name]: given } : given);
   for (const port of ports) {
     const value = values[port.name];
