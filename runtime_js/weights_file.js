@@ -36,12 +36,28 @@ export async function readFile(url, bytes, report) {
   }
 }
 
+// Reads the parts of a body one by one, into the same space again and again where that is possible.
+export function partsOf(body) {
+  try {
+    const reader = body.getReader({ mode: 'byob' });
+    let space = new ArrayBuffer(1 << 18);
+    return async () => {
+      const part = await reader.read(new Uint8Array(space));
+      if (part.value) space = part.value.buffer;
+      return part;
+    };
+  } catch (error) {
+    const reader = body.getReader();
+    return () => reader.read();
+  }
+}
+
 export async function fetchFile(url, bytes, report) {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`status ${response.status}`);
-  const reader = response.body.getReader();
+  const read = partsOf(response.body);
   let done = 0;
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  for (let part = await read(); !part.done; part = await read()) {
     if (done + part.value.length > bytes.length) throw new Error(`more than ${bytes.length} bytes`);
     bytes.set(part.value, done);
     report(done += part.value.length);
