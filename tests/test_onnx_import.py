@@ -112,6 +112,16 @@ def test_an_override_makes_sizes_static() -> None:
     assert str(graph.outputs[0][1].type) == "float32[1, 192]"
 
 
+def test_one_name_is_one_size_in_all_inputs() -> None:
+    proto = model("""(float[N, T] x, float[N, 2] y) => (float[N, K] z) {
+        z = Concat<axis: int = 1>(x, y)
+    }""")
+    found = {i.name: i.shape for i in import_model(
+        proto, {"x": transpile.spec("float32", (3, "T")).type}).inputs}
+    assert found["y"] == (3, 2)
+    agrees(proto, {"x": values(3, 4), "y": values(3, 2)}, {"x": "float32[3,T]"})
+
+
 def test_a_shape_that_is_an_input() -> None:
     proto = model("(float[6] x, int64[2] to) => (float[a, b] y) { y = Reshape(x, to) }")
     with pytest.raises(ValueNeededError, match="the new shape") as caught:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from transpile.frontends.onnx_graph import Importer, unsupported_operators
 from transpile.frontends.onnx_protos import inner_dtype, onnx_package, opset_versions
 from transpile.frontends.onnx_values import Known, Value, as_output
 from transpile.frontends.tracer import Tracer
-from transpile.ir.dims import Dim, dim
+from transpile.ir.dims import Dim, Poly, dim, substitute
 from transpile.ir.graph import Graph, input_node
 from transpile.ir.types import TensorType
 from transpile.model import Model, as_spec
@@ -191,7 +191,21 @@ def input_types(proto: Any, given: Mapping[str, TensorType], fixed: set[str]
     if unknown:
         raise SourceError(f"the model has no input called {unknown[0]!r}",
                           fix=f"its inputs are {', '.join(i.name for i in wanted) or 'none'}")
-    return {i.name: _input_type(i, given.get(i.name)) for i in wanted}
+    types = {i.name: _input_type(i, given.get(i.name)) for i in wanted}
+    sizes = _given_sizes([i for i in wanted if i.name in given], types)
+    return {n: t if n in given else t.with_shape(tuple(substitute(d, sizes) for d in t.shape))
+            for n, t in types.items()}
+
+
+def _given_sizes(infos: Iterable[Any], types: Mapping[str, TensorType]) -> dict[str, Dim]:
+    """What callers put in the place of declared names: one name is one size in all inputs."""
+    sizes: dict[str, Dim] = {}
+    for info in infos:
+        if info.type.tensor_type.HasField("shape"):
+            for declared, size in zip(declared_shape(info), types[info.name].shape, strict=True):
+                if isinstance(declared, Poly) and str(declared) != str(size):
+                    sizes.setdefault(str(declared), size)
+    return sizes
 
 
 def _input_type(info: Any, given: TensorType | None) -> TensorType:

@@ -34,7 +34,8 @@ class ValueNeededError(UnsupportedError):
         names = ", ".join(repr(i) for i in inputs)
         super().__init__(what, where=where,
                          why=f"it is computed from {names}" if inputs else "it is no constant",
-                         fix="fix that input to a value, or make it an initialiser of the model")
+                         fix=f"fix that input to its value, as in --input {inputs[0]}=1" if inputs
+                         else "make it an initialiser of the model")
 
 
 @dataclass(eq=False)
