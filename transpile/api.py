@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transpile.depfile import write_depfile
 from transpile.errors import SourceError, UnsupportedError, VerificationError
 from transpile.frontends.foreign import adopt
 from transpile.report import Progress
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from transpile.ir.graph import Graph
     from transpile.module import Module
     from transpile.report import Report
+    from transpile.stages import Request
 
 FORMATS = {".js": "esm", ".mjs": "esm", ".cjs": "cjs", ".html": "html", ".htm": "html"}
 """The format that a file's suffix asks for."""
@@ -83,13 +85,10 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         TranspileError: any of the tree; see `transpile.errors`.
     """
     stages = Stages(progress)
-    with stages("trace"):
-        model = adopt(model)
-        graph = trace(model, inputs)
-    asked = request(graph, model, targets=targets, weights=weights, name=name, format=format,
-                    minify=minify, labels=labels, weights_file=weights_file, threads=threads,
-                    compute=compute, winograd=winograd, relaxed_simd=relaxed_simd,
-                    state=state)
+    _, asked = _requested(
+        model, inputs, stages, targets=targets, weights=weights, name=name, format=format,
+        minify=minify, labels=labels, weights_file=weights_file, threads=threads,
+        compute=compute, winograd=winograd, relaxed_simd=relaxed_simd, state=state)
     return replace(make_module(asked, stages), node=node)
 
 
@@ -128,25 +127,19 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         VerificationError: the module disagrees with Python; there is no file at `out` then.
         TranspileError: any other of the tree.
     """
-    from transpile.depfile import write_depfile
-    path, stages = Path(out), Stages(progress)
-    if not path.parent.is_dir():
-        raise SourceError(f"{path} cannot be written", why=f"there is no folder {path.parent}")
-    with stages("trace"):
-        model = adopt(model)
-        graph = trace(model, inputs)
-    asked = request(graph, model, targets=targets, weights=weights, name=name,
-                    format=format or _format_of(path), minify=minify, labels=labels,
-                    weights_file=weights_file, threads=threads, compute=compute,
-                    winograd=winograd, relaxed_simd=relaxed_simd, state=state)
+    path, stages = _place(out), Stages(progress)
+    model, asked = _requested(
+        model, inputs, stages, targets=targets, weights=weights, name=name, minify=minify,
+        format=format or _format_of(path), labels=labels, weights_file=weights_file, state=state,
+        threads=threads, compute=compute, winograd=winograd, relaxed_simd=relaxed_simd)
     if depfile is not None:
         write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):
         return None
     module = replace(make_module(asked, stages), node=node)
     if verify:
-        wanted = module.targets if verify_browser else None
-        module = _verified(module, path, stages, samples, rtol, atol, wanted)
+        module = _verified(module, path, stages, samples, rtol, atol,
+                           module.targets if verify_browser else None)
     module.save(path)
     return module
 
@@ -206,8 +199,23 @@ def content_hash(model: Any, inputs: Mapping[str, Any] | None = None, **options:
 
     It covers the traced graph, the weights, the options of `compile`, and transpile's version.
     """
-    model = adopt(model)
-    return request(trace(model, inputs), model, **options).content_hash
+    return _requested(model, inputs, Stages(None), **options)[1].content_hash
+
+
+def _requested(model: Any, inputs: Mapping[str, Any] | None, stages: Stages,
+               **options: Any) -> tuple[Any, Request]:
+    """The model as one of ours, and what is asked for it, its graph traced."""
+    with stages("trace"):
+        model = adopt(model)
+        graph = trace(model, inputs)
+    return model, request(graph, model, **options)
+
+
+def _place(out: str | os.PathLike[str]) -> Path:
+    path = Path(out)
+    if not path.parent.is_dir():
+        raise SourceError(f"{path} cannot be written", why=f"there is no folder {path.parent}")
+    return path
 
 
 def _format_of(path: Path) -> str:

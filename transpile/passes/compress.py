@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from transpile.ir.graph import Graph, Node, all_graphs, map_graphs
-from transpile.ir.types import TensorType
 from transpile.ops.compact import expand_half, expand_int8, halves, quantised
 from transpile.ops.registry import make
-from transpile.passes.tools import new_constant
+from transpile.passes.tools import new_constant, part_of
 
 Storage = Literal["float32", "float16", "int8"]
 STORAGES: tuple[Storage, ...] = ("float32", "float16", "int8")
@@ -115,7 +113,7 @@ class _Small:
 
     def expand(self) -> Node:
         source = self.source
-        operands = [_part(source, name, array) for name, array in self.parts]
+        operands = [part_of(source, name, array) for name, array in self.parts]
         return make(self.op, *operands, where=source.where, label=source.name)
 
     @property
@@ -129,14 +127,6 @@ def relative_error(got: np.ndarray, wanted: np.ndarray) -> float:
         wide = wanted.astype(np.float64)
         error = float(np.linalg.norm(got - wide) / (np.linalg.norm(wide) or 1))
     return error if np.isfinite(error) else np.inf
-
-
-def _part(source: Node, name: str, array: np.ndarray) -> Node:
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return replace(source, type=TensorType(array.dtype.name, array.shape),
-                   name=f"{source.name}.{name}",
-                   attrs=MappingProxyType({"value": array, "parameter": False}))
 
 
 def _stored(node: Node, storage: Storage) -> _Small | None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 
 from transpile.ir.dims import product
 from transpile.ir.graph import Graph, Node
-from transpile.ir.types import TensorType
 from transpile.ops.compact import OFFSET, quantised
 from transpile.ops.contract import parse_equation
 from transpile.ops.int8 import largest_integer, packed_weight, words_of
 from transpile.ops.registry import make
 from transpile.passes.compress import INT8_LIMIT, Compressed, Storage, compress, relative_error
+from transpile.passes.tools import part_of
 
 COMPUTES = ("float32", "int8")
 
@@ -110,10 +109,10 @@ class _Rounds:
         length = whole.shape[0]
         pairs, largest = self.quantised_rows(_matrix(node), length)
         whole = np.pad(whole, ((0, -length % 4), (0, 0)))
-        packed = _constant(weight, "int8", packed_weight(whole))
+        packed = part_of(weight, "int8", packed_weight(whole))
         if not words_of(product(node.shape[:-1])):
             packed = make("widen_int8", packed, where=weight.where, label=f"{weight.name}.int16")
-        factor = _constant(weight, "scale", scale / np.float32(largest_integer(length)))
+        factor = part_of(weight, "scale", scale / np.float32(largest_integer(length)))
         name = _name(node)
         made = _maker(node)
         sums = made("contract_int8", f"{name}.sums", pairs, packed)
@@ -195,11 +194,3 @@ def _matrix(node: Node) -> Node:
     sizes = (*node.shape[:-1], x.shape[-1])
     return make("slice", x, starts=(0,) * len(steps), sizes=sizes, steps=steps, where=node.where,
                 label=f"{_name(node)}.picked")
-
-
-def _constant(source: Node, part: str, array: np.ndarray) -> Node:
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return replace(source, type=TensorType(array.dtype.name, array.shape),
-                   name=f"{source.name}.{part}",
-                   attrs=MappingProxyType({"value": array, "parameter": False}))

@@ -113,6 +113,13 @@ def new_constant(value: np.ndarray, source: Node) -> Node:
                        {"value": array, "parameter": source.attrs.get("parameter", False)}))
 
 
+def part_of(source: Node, part: str, value: np.ndarray) -> Node:
+    """A constant that stands for a part of `source`: named after it, and no parameter."""
+    made = new_constant(value, source)
+    return replace(made, name=f"{source.name}.{part}",
+                   attrs=MappingProxyType({**made.attrs, "parameter": False}))
+
+
 def scalar(value: float, dtype: str) -> Node:
     """A nameless constant of rank 0."""
     array = np.array(value, dtype)

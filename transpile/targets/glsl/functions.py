@@ -55,23 +55,21 @@ FUNCTIONS: dict[str, str] = {
   // x - k pi/2 in three parts (Cody and Waite).
   return ((x - k * 1.5703125) - k * 4.837512969970703e-4) - k * 7.549790126404332e-8;
 }""",
-    "sin_": """T sin_(T x) {
+    "wave_": """T wave_(T x, int quarters) {
+  // The sine of x + quarters pi/2.
   if (isinf(x)) return x - x;
   float k = floor(x * 0.63661977 + 0.5), r = reduced(x, k), q = r * r;
   float s = r + r * q * (-0.16666655 + q * (0.0083321609 - q * 1.9515296e-4));
   float c = 1.0 - 0.5 * q + q * q * (0.041666646 + q * (-0.0013887316 + q * 2.4433157e-5));
-  int n = int(k) & 3;
+  int n = int(k) + quarters & 3;
   float v = (n & 1) == 0 ? s : c;
   return n > 1 ? -v : v;
 }""",
+    "sin_": """T sin_(T x) {
+  return wave_(x, 0);
+}""",
     "cos_": """T cos_(T x) {
-  if (isinf(x)) return x - x;
-  float k = floor(x * 0.63661977 + 0.5), r = reduced(x, k), q = r * r;
-  float s = r + r * q * (-0.16666655 + q * (0.0083321609 - q * 1.9515296e-4));
-  float c = 1.0 - 0.5 * q + q * q * (0.041666646 + q * (-0.0013887316 + q * 2.4433157e-5));
-  int n = int(k) & 3;
-  float v = (n & 1) == 0 ? c : s;
-  return n == 1 || n == 2 ? -v : v;
+  return wave_(x, 1);
 }""",
     "tan_": """T tan_(T x) {
   return sin_(x) / cos_(x);
