@@ -169,7 +169,7 @@ def _joins(group: Group, node: Node, graph: Graph) -> bool:
 def _has_memory(node: Node, users: Iterable[Node]) -> bool:
     """True for what is laid out, and for weights expanded at load: only a gather, which reads a
     few of them, expands those itself."""
-    return node.op == "materialize" or (
+    return node.op == "copy" or (
         node.op in EXPANSIONS and any(u.op != "take" for u in users))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from transpile.errors import InternalError, ShapeError
 from transpile.ir.graph import Graph
 from transpile.ir.types import TensorType
-from transpile.ops.registry import Op, Pointwise, Region, register, sample
+from transpile.ops.registry import Op, Region, register
 
 ENDLESS = 2**31 - 1
 """The limit of a loop that only its condition ends."""
@@ -70,12 +70,3 @@ def _no_reference(*_: Any, **__: Any) -> np.ndarray:
 
 for _name, _infer in (("branch", _infer_branch), ("loop", _infer_loop), ("result", _infer_result)):
     register(Op(_name, _infer, _no_reference, Region(), ()))
-
-
-def copy(x: np.ndarray) -> np.ndarray:
-    """The same values in a place of their own."""
-    return x
-
-
-register(Op("copy", lambda x: x, copy, Pointwise(lambda index, x: x(*index)), (
-    sample("float32[3,5]"), sample("int32[7,1]"), sample("uint8[5]", high=9), sample("bool[3]"))))

@@ -115,15 +115,15 @@ view("reshape", reshaped, reshape, _reshape_source,
      sample("uint8[7]", shape=(7, 1)), sample("bool[2,2,3,5]", shape=(4, 5, 3)))
 
 
-# materialize
+# copy
 
-def materialize(x: np.ndarray) -> np.ndarray:
-    """The same values, laid out in memory: those who read them do not compute them."""
+def copy(x: np.ndarray) -> np.ndarray:
+    """The same values in a place of their own: those who read them do not compute them."""
     return np.array(x)
 
 
-view("materialize", lambda x: x.shape, materialize, lambda index, _x: index,
-     sample("float32[3,5]"), sample("bool[2,3]"))
+view("copy", lambda x: x.shape, copy, lambda index, _x: index,
+     sample("float32[3,5]"), sample("int32[7,1]"), sample("uint8[5]", high=9), sample("bool[3]"))
 
 
 # transpose, broadcast_to, slice

@@ -36,7 +36,7 @@ def _rule(node: Node) -> Node | None:
     order = turned.replace(column, "") + column
     keys = make("transpose", b, perm=tuple(turned.index(label) for label in order),
                 where=node.where)
-    keys = make("materialize", keys, where=node.where, label=f"{node.name or 'contract'}.columns")
+    keys = make("copy", keys, where=node.where, label=f"{node.name or 'contract'}.columns")
     return make("contract", a, keys, equation=f"{labels},{order}->{out}", where=node.where,
                 label=node.name)
 

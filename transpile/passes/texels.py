@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from transpile.ir.graph import Graph, Node
+from transpile.lower.scalar import LANES
 from transpile.ops.registry import make
-
-TEXEL = 4
 
 
 def texels(graph: Graph) -> Graph:
@@ -23,7 +22,7 @@ def _rule(node: Node) -> Node | None:
     image, weight = node.inputs
     channels = image.shape[-1]
     window = weight.shape[:-2]
-    if not isinstance(channels, int) or not 1 < channels < TEXEL or all(k == 1 for k in window):
+    if not isinstance(channels, int) or not 1 < channels < LANES or all(k == 1 for k in window):
         return None
     if image.op == "pad" and image.attrs["low"][-1] == image.attrs["high"][-1] == 0:
         inner = make("pad", _whole(image.inputs[0], node), **image.attrs, where=image.where,
@@ -37,9 +36,9 @@ def _whole(image: Node, node: Node) -> Node:
     """The image through a copy whose channels fill a texel."""
     rank = image.type.rank
     nothing = (0,) * rank
-    whole = make("pad", image, low=nothing, high=(*nothing[1:], -image.shape[-1] % TEXEL),
+    whole = make("pad", image, low=nothing, high=(*nothing[1:], -image.shape[-1] % LANES),
                 mode="constant", value=0.0, where=node.where)
-    copy = make("materialize", whole, where=node.where,
+    copy = make("copy", whole, where=node.where,
                 label=f"{node.name or node.where.scope or 'conv'}.texels")
     return make("slice", copy, starts=nothing, sizes=image.shape, steps=(1,) * rank,
                 where=node.where)
