@@ -136,7 +136,7 @@ def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
     opsets = opset_versions(proto)
     functions = {(f.domain, f.name): f for f in proto.functions}
     refuse_unsupported(proto, opsets, functions)
-    importer = Importer(opsets, functions)
+    importer = Importer(opsets, functions, proto.producer_name)
     types = input_types(proto, inputs or {}, set(values))
     env: dict[str, Value] = {n: Tracer(input_node(n, t)) for n, t in types.items()}
     env.update({n: Known(v, n) for n, v in values.items()})

@@ -41,11 +41,14 @@ class Importer:
     Args:
         opsets: the opset of each domain.
         functions: the model's own functions by domain and name.
+        producer: what wrote the model, where its meaning differs from the standard's.
     """
 
-    def __init__(self, opsets: Mapping[str, int], functions: Mapping[tuple[str, str], Any]) -> None:
+    def __init__(self, opsets: Mapping[str, int], functions: Mapping[tuple[str, str], Any],
+                 producer: str = "") -> None:
         self.opsets = dict(opsets)
         self.functions = functions
+        self.producer = producer
         self.elems: dict[int, int] = {}
         self.kept: list[Value] = []
         self.depth = 0

@@ -275,6 +275,7 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
                                why=_first_line(cause)) from error
     name_layers(proto)
     name_sizes(proto)
+    name_inputs(proto)
     return proto
 
 
@@ -296,6 +297,21 @@ def name_sizes(proto: Any) -> None:
             if size.dim_param:
                 default = "batch" if axis == 0 else f"{info.name}_{axis}"
                 size.dim_param = new.setdefault(size.dim_param, default)
+
+
+def name_inputs(proto: Any) -> None:
+    """Inputs that are outputs, too, keep their name, which torch.onnx gives to the output."""
+    suffix, outputs = "_orig", {o.name for o in proto.graph.output}
+    new = {}
+    for info in proto.graph.input:
+        name = info.name.removesuffix(suffix)
+        if name != info.name and name in outputs:
+            new.update({info.name: name, name: f"{name}_result"})
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.name = new.get(value.name, value.name)
+    for node in proto.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new.get(n, n) for n in names]
 
 
 def output_names(module: Any, result: Any) -> list[str]:

@@ -161,7 +161,10 @@ def _scaled(n: Site, x: Tensor, scales: dict[int, float],
         if a in symbolic or (scale == 1 and a not in region):
             continue
         before = static_sizes(n, [x.shape[a]], "Resize")[0]
-        axes[a] = Axis(before, int(np.floor(before * scale)), scale, *region.get(a, (0.0, 1.0)))
+        after = int(np.floor(before * scale))
+        if transformation(n) == "align_corners" and n.importer.producer == "pytorch":
+            scale = after / before  # the standard means the size before it is cut off
+        axes[a] = Axis(before, after, scale, *region.get(a, (0.0, 1.0)))
     return resized(n, x, axes)
 
 

@@ -95,6 +95,17 @@ def split(n: Site) -> Any:
     return parts
 
 
+@onnx_op("SequenceMap")
+def map_(n: Site) -> Any:
+    """The body on each element; further sequences give theirs at the same place."""
+    body = n.required("body")
+    rows = []
+    for place in range(len(items(n))):
+        given = [v[place] if isinstance(v, list) else v for v in n.inputs]
+        rows.append(n.importer.run_graph(body, n.env, given))
+    return tuple([row[k] for row in rows] for k in range(len(body.output)))
+
+
 @onnx_op("Optional", "OptionalGetElement")
 def optional(n: Site) -> Any:
     if not n.has(0):

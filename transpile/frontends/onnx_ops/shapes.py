@@ -170,10 +170,6 @@ ENDLESS = 1 << 28
 """Bounds of slices from here on are beyond any tensor that fits into memory."""
 
 
-ENDLESS = 1 << 28
-"""Bounds of slices from here on are beyond any tensor that fits into memory."""
-
-
 def sliced(x: Tensor, starts: Any, ends: Any, axes: Any, steps: Any) -> Any:
     """Python's slices; ends beyond either side are cut there."""
     key: list[Any] = [slice(None)] * x.ndim
