@@ -116,6 +116,7 @@ class Operand:
 
     name: str
     type: TensorType
+    panel: int = 0
 
     def __call__(self, *index: Dim) -> Expr:
         assert len(index) == self.type.rank

@@ -15,13 +15,14 @@ from transpile.cli import cli
 from transpile.module import Module
 from transpile.ops.contract import conv
 from transpile.passes import winograd_error
+from transpile.passes.winograd import CONVOLUTIONS
 from transpile.passes.winograd_error import BOUNDS, Error, accurate_tile, error, winograd
 
 RNG = np.random.default_rng(2)
 
 
-def weights(channels: int, filters: int) -> np.ndarray:
-    return RNG.standard_normal((3, 3, channels, filters)).astype(np.float32)
+def weights(channels: int, filters: int, taps: int = 3) -> np.ndarray:
+    return RNG.standard_normal((taps, taps, channels, filters)).astype(np.float32)
 
 
 def built(scale: float = 1.0, **options: Any) -> Module:
@@ -35,7 +36,7 @@ def built(scale: float = 1.0, **options: Any) -> Module:
 
 
 def tiles(module: Module) -> list[int]:
-    return [n.attrs["tile"] for n in module.programs[0].graph.nodes if n.op == "winograd_output"]
+    return [n.attrs["tile"] for n in module.programs[0].graph.nodes if n.op in CONVOLUTIONS]
 
 
 def test_the_option_turns_it_off() -> None:
@@ -52,9 +53,9 @@ def test_the_option_turns_it_off() -> None:
 def test_a_layer_beyond_its_bound_takes_a_smaller_tile_or_none(
         monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Error(0.0, 0.0)
-    monkeypatch.setattr(winograd_error, "BOUNDS", {2: BOUNDS[2], 4: nothing})
+    monkeypatch.setattr(winograd_error, "BOUNDS", {4: BOUNDS[4], 6: nothing})
     assert built().report.winograd == "convolutions: 1 with F(2x2)"
-    monkeypatch.setattr(winograd_error, "BOUNDS", {2: nothing, 4: nothing})
+    monkeypatch.setattr(winograd_error, "BOUNDS", {4: nothing, 6: nothing})
     module = built()
     assert tiles(module) == []
     assert module.report.winograd.startswith("convolutions: too far off, so direct: ")
@@ -62,14 +63,15 @@ def test_a_layer_beyond_its_bound_takes_a_smaller_tile_or_none(
 
 @pytest.mark.parametrize(("scale", "tile"), [(1e-3, 4), (1.0, 4), (1e4, 4), (1e-43, 0)])
 def test_weights_whose_products_underflow_stay_direct(scale: float, tile: int) -> None:
-    assert accurate_tile(weights(8, 8) * np.float32(scale), 4) == tile
+    assert accurate_tile(weights(8, 8) * np.float32(scale), 6) == tile
 
 
-@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize(("taps", "tile"), [(3, 2), (3, 4), (4, 3), (5, 2)])
 @pytest.mark.parametrize("channels", [4, 32, 256])
-def test_errors_are_those_of_float32(tile: int, channels: int) -> None:
-    weight = weights(channels, 7)
-    image = RNG.standard_normal((1, 10, 10, channels)).astype(np.float32)
+def test_errors_are_those_of_float32(taps: int, tile: int, channels: int) -> None:
+    weight, points = weights(channels, 7, taps), taps + tile - 1
+    side = 12 + taps - 1
+    image = RNG.standard_normal((1, side, side, channels)).astype(np.float32)
     exact = conv(image.astype(np.float64), weight.astype(np.float64), stride=(1, 1),
                  dilation=(1, 1), groups=1)
     got = winograd(image, weight, tile)
@@ -78,9 +80,35 @@ def test_errors_are_those_of_float32(tile: int, channels: int) -> None:
     assert 1e-8 < rms < 1e-6
     found = error(weight, tile)
     assert rms / 4 < found.rms < rms * 4
-    assert found.within(BOUNDS[tile])
-    assert not Error(found.rms, 1.0).within(BOUNDS[tile])
-    assert not Error(1.0, found.largest).within(BOUNDS[tile])
+    assert found.within(BOUNDS[points])
+    assert not Error(found.rms, 1.0).within(BOUNDS[points])
+    assert not Error(1.0, found.largest).within(BOUNDS[points])
+
+
+SHAPES = [  # batch, channels, height, width, filters, window, stride, padding: operator
+    ((1, 3, 96, 96, 32, 7, 2, 3), "winograd_bands"),  # four phases of 4 x 4 taps
+    ((2, 5, 61, 87, 40, 7, 2, 0), "winograd_bands"),
+    ((1, 16, 31, 29, 24, 5, 2, 2), "winograd_output"),  # four phases of 3 x 3 taps
+    ((1, 20, 17, 17, 24, 5, 1, 2), "winograd_output"),
+    ((1, 32, 57, 56, 32, 3, 1, 1), "winograd_bands"),
+    ((1, 256, 7, 7, 128, 3, 1, 1), "winograd_panels"),
+    ((2, 256, 7, 7, 128, 3, 1, 1), "winograd_output"),  # eight tiles
+]
+
+
+@pytest.mark.parametrize(("sizes", "op"), SHAPES)
+def test_every_form_gives_what_numpy_gives(sizes: tuple[int, ...], op: str) -> None:
+    batch, channels, height, width, filters, window, stride, padding = sizes
+    weight = weights(channels, filters, window).transpose(3, 2, 0, 1) * np.float32(0.1)
+
+    @transpile.model(x=transpile.spec("float32", (batch, channels, height, width)))
+    def model(x: Any) -> Any:
+        return nn.relu(nn.conv2d(x, weight, stride=stride, padding=padding) + 0.5)
+    for storage in ("float32", "float16"):
+        module = transpile.compile(model, targets=("js", "wasm"), weights=storage)
+        found = [n.op for n in module.programs[0].graph.nodes if n.op in CONVOLUTIONS]
+        assert found == [op]
+        module.verify().check("model")
 
 
 def test_the_build_prints_the_choice(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def columns_operand(node: Node) -> Node | None:
     """The operand of a contraction whose columns are the result's, and are not summed over."""
     if node.op == "conv":
         return node.inputs[1] if node.attrs["groups"] == 1 else None
-    if node.op == "contract_int8":
+    if node.op in ("contract_int8", "winograd_bands", "winograd_panels"):
         return node.inputs[1]
     if node.op != "contract":
         return None
@@ -245,6 +245,9 @@ def columns_operand(node: Node) -> Node | None:
 
 def rows_per_weight(anchor: Node) -> Dim:
     """Rows of a contraction's result that are made with one and the same matrix of weights."""
+    if anchor.op == "winograd_panels":
+        tiles: Dim = anchor.inputs[0].shape[1]
+        return tiles
     if anchor.op != "contract":
         return product(anchor.shape[:-1])
     _, b, out = parse_equation(anchor.attrs["equation"])
@@ -318,7 +321,8 @@ def _statements(group: Group, target: Target, values: Values, out: Argument,
             values.bound[anchor] = lambda _: value
             return values.at(output, tuple(index))
         context = RoutineContext(out, anchor.type, lambda i: values.storage.offset(output, i),
-                                 epilogue, in_place=in_place(anchor, values.storage))
+                                 epilogue, in_place=in_place(anchor, values.storage),
+                                 schedule=lambda nest: scheduled(nest, target.schedule(nest)))
         body = form.build(context, *operands, **anchor.attrs)
         scratches += context.scratches
         return body, _count(body)
@@ -335,11 +339,11 @@ def _nest_flops(nest: Nest) -> Dim:
 
 
 def _count(body: Sequence[Stmt]) -> Dim:
-    """Arithmetic operations of unscheduled statements, loops multiplied out."""
+    """Arithmetic operations of statements, loops multiplied out."""
     total: Dim = 0
     for stmt in body:
         if isinstance(stmt, For):
-            total = total + (stmt.stop - stmt.start) * _count(stmt.body)
+            total = total + -(-(stmt.stop - stmt.start) // stmt.step) * _count(stmt.body)
         else:
             inside: Dim = sum(arithmetic(e) for s in statements([stmt]) for e in own_exprs(s))
             total = total + inside
@@ -368,6 +372,5 @@ def stored(node: Node, panels: Mapping[Node, int]) -> np.ndarray:
     value, width = node.value, panels.get(node)
     if not width:
         return value
-    columns = value.shape[-1]
-    split: np.ndarray = value.reshape(-1, columns // width, width).swapaxes(0, 1)
-    return split
+    *rows, columns = value.shape
+    return np.moveaxis(value.reshape(*rows, columns // width, width), -2, 0)

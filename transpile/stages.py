@@ -316,10 +316,10 @@ def _one_digit(value: float) -> float:
 
 def winograd_summary(graph: Graph) -> str:
     """How many convolutions are Winograd's, by tile, and how many it would be too far off for."""
-    from transpile.passes.winograd import wanted_tile
-    tiles = Counter(n.attrs["tile"] for n in graph.nodes if n.op == "winograd_output")
+    from transpile.passes.winograd import CONVOLUTIONS, wanted_points
+    tiles = Counter(n.attrs["tile"] for n in graph.nodes if n.op in CONVOLUTIONS)
     counts = [f"{count} with F({t}x{t})" for t, count in sorted(tiles.items())]
-    refused = [n.name for n in graph.nodes if wanted_tile(n)]
+    refused = [n.name for n in graph.nodes if wanted_points(n)]
     counts += [f"too far off, so direct: {', '.join(refused)}"] if refused else []
     return ", ".join(counts) and f"convolutions: {', '.join(counts)}"
 

@@ -80,6 +80,11 @@ class Call:
 Expr = Union[Const, Local, Index, Load, Pointer, Call]
 
 
+def lanes_of(dtype: str) -> int:
+    """4 for the dtype of a vector, else 1."""
+    return 4 if dtype.endswith("x4") else 1
+
+
 def call(fn: str, *args: Expr | float | int, dtype: str | None = None) -> Expr:
     """A call with numbers promoted to constants and the dtype taken from the table."""
     from transpile.lower.scalar import result_dtype

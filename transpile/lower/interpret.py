@@ -15,7 +15,7 @@ import numpy as np
 from transpile.errors import InternalError
 from transpile.ir.dims import Atom, Axis, Dim, FloorDiv, Mod, Name, Opaque, evaluate
 from transpile.ir.interpret import bind_dims
-from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer
+from transpile.lower.expr import Call, Const, Expr, Index, Load, Local, Pointer, lanes_of
 from transpile.lower.scalar import SCALARS
 from transpile.lower.stmt import Assign, Comment, Declare, For, If, Kernel, Let, Stmt, Store
 from transpile.program import Branch, Program, Repeat, Task
@@ -32,11 +32,6 @@ WIDE: Mapping[str, type[np.generic]] = {
 
 FRESH = 0xFF
 """What every byte of memory holds at first: floats are NaN, integers -1."""
-
-
-def lanes_of(dtype: str) -> int:
-    """4 for the dtype of a vector, else 1."""
-    return 4 if dtype.endswith("x4") else 1
 
 
 @dataclass(frozen=True)

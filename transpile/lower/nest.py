@@ -106,6 +106,11 @@ class Operand:
     def type(self) -> TensorType:
         return self.node.type
 
+    @property
+    def panel(self) -> int:
+        """How many of its columns lie together in memory; 0 for all of them."""
+        return self.values.storage.panels.get(self.node, 0)
+
     def __call__(self, *index: Dim) -> Expr:
         return self.values.at(self.node, index)
 

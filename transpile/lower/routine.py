@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from transpile.ir.dims import Axis, Dim, Opaque, atom, axis
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Const, Expr, Index, Load, Local, call, cast
-from transpile.lower.loops import combine_expr, identity
+from transpile.lower.loops import combine_expr, identity, scheduled
+from transpile.lower.nest import Nest, flatten, split_last_axis
 from transpile.lower.stmt import Argument, Assign, Declare, For, If, Let, Stmt, Store
 from transpile.ops.registry import Accessor
 
@@ -21,7 +22,9 @@ def _unchanged(_index: Sequence[Dim], value: Expr) -> Expr:
 class RoutineContext:
     """Where a routine writes: the output's argument and type, and what is done on the way.
 
-    With `in_place` the first operand lies in the output's memory.
+    Attributes:
+        in_place: True where the first operand lies in the output's memory.
+        schedule: the statements of a nest that is a part of the routine.
     """
 
     out: Argument
@@ -30,6 +33,12 @@ class RoutineContext:
     epilogue: Callable[[Sequence[Dim], Expr], Expr] = _unchanged
     scratches: list[Argument] = field(default_factory=list)
     in_place: bool = False
+    schedule: Callable[[Nest], tuple[Stmt, ...]] = scheduled
+
+    def nested(self, nest: Nest, weight: Accessor | None = None) -> tuple[Stmt, ...]:
+        """A product as a part of the routine; `weight` is the operand whose columns are its own."""
+        width = weight.panel if weight else 0
+        return self.schedule(flatten(split_last_axis(nest, width) if width else nest))
 
     def scratch(self, size: Dim, dtype: str = "float32") -> str:
         """A buffer of `size` elements that lives during one call."""

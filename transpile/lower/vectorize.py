@@ -65,7 +65,8 @@ def spread(value: Expr) -> Expr:
 
 
 SHORT = 12
-"""A loop of so few steps is left as it is: lanes and their tail would be longer than they save."""
+"""A loop of so few steps, no multiple of four, is left as it is: lanes and their tail would be
+longer than they save."""
 
 
 @dataclass
@@ -275,8 +276,9 @@ def _gap(distance: Dim) -> bool:
 def _vector_loop(loop: For, copies: int) -> Sequence[Stmt]:
     length = loop.stop - loop.start
     most = upper(length)
-    if loop.step != 1 or (isinstance(most, int) and most <= SHORT) or not _scalar(loop.body) or (
-            not _apart(loop)):
+    ragged = not isinstance(length, int) or length % LANES != 0
+    if loop.step != 1 or (isinstance(most, int) and most <= SHORT and ragged) or not _scalar(
+            loop.body) or not _apart(loop):
         return [loop]
     try:
         found = _accumulators(loop)

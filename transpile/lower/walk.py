@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from transpile.ir.dims import Dim, Opaque, atom, atoms, rebuild
 from transpile.ir.dims import names as names_of
-from transpile.lower.expr import Call, Expr, Index, Load, Local, Pointer, map_expr
+from transpile.lower.expr import Call, Expr, Index, Load, Local, Pointer, lanes_of, map_expr
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
 
 
@@ -76,8 +76,8 @@ SEVERAL = {"dot_i16": 3}
 
 
 def arithmetic(expr: Expr) -> int:
-    """The number of arithmetic operations in an expression."""
-    return sum(SEVERAL.get(p.fn, 1) for p in parts(expr)
+    """The number of arithmetic operations in an expression, those of each lane counted."""
+    return sum(SEVERAL.get(p.fn, 1) * lanes_of(p.dtype) for p in parts(expr)
                if isinstance(p, Call) and p.fn not in NOT_ARITHMETIC)
 
 

@@ -20,10 +20,14 @@ Idx = tuple[Dim, ...]
 
 
 class Accessor(Protocol):
-    """An operand during lowering: its type, and its value at an index."""
+    """An operand during lowering: its type, its value at an index, and how it lies in memory."""
 
     @property
     def type(self) -> TensorType: ...
+
+    @property
+    def panel(self) -> int:
+        """How many of its columns lie together in memory; 0 for all of them."""
 
     def __call__(self, *index: Dim) -> Expr: ...
 

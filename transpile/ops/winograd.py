@@ -1,10 +1,11 @@
-"""Winograd's minimal filtering for 3x3 convolutions with stride 1.
+"""Winograd's minimal filtering for square convolutions with stride 1.
 
-F(m x m, 3 x 3) computes an m x m tile of outputs from an (m+2) x (m+2) tile of inputs with
-(m+2)^2 products per channel pair instead of 9 m^2: transform inputs and weights, multiply
-matrices at each of the (m+2)^2 points, transform back (Lavin and Gray, arXiv 1509.09308). The
-matrices follow from the interpolation points (Toom-Cook). F(4x4) uses 0, +-sqrt(1/2), +-sqrt(2),
-which lose two to three times less accuracy than +-1, +-2.
+F(m x m, r x r) computes an m x m tile of outputs of a convolution with r x r taps from n x n
+inputs, n = m + r - 1, with n^2 products per channel pair instead of m^2 r^2: transform inputs and
+weights, multiply matrices at each of the n^2 points, transform back (Lavin and Gray, arXiv
+1509.09308). The matrices follow from the interpolation points (Toom-Cook), of which there are n in
+each direction. Six use 0, +-sqrt(1/2), +-sqrt(2), which lose two to three times less accuracy than
++-1, +-2.
 """
 
 # ruff: noqa: ARG001 - the callables of one op all take all of its attributes
@@ -22,64 +23,76 @@ from transpile.ops.registry import Op, register, sample
 from transpile.ops.scan import routine
 
 POINTS: dict[int, tuple[float, ...]] = {
-    2: (0.0, 1.0, -1.0),
-    4: (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0)),
+    4: (0.0, 1.0, -1.0),
+    6: (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0)),
 }
-"""The finite interpolation points by tile size; infinity is always one more."""
+"""The finite interpolation points by their number, in which infinity counts as the last."""
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
 @lru_cache
-def matrices(tile: int) -> tuple[Matrix, Matrix, Matrix]:
-    """`(input, weight, output)` transforms of F(tile, 3): [n, n], [n, 3] and [tile, n]."""
-    points = POINTS[tile]
-    n = tile + 2
-    inputs, weights = np.zeros((n, n)), np.zeros((n, 3))
+def matrices(tile: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
+    """`(input, weight, output)` transforms of F(tile, taps): [n, n], [n, taps] and [tile, n]."""
+    n = tile + taps - 1
+    points = POINTS[n]
+    inputs, weights = np.zeros((n, n)), np.zeros((n, taps))
     for j, p in enumerate(points):
         others = [q for q in points if q != p]
         inputs[j, :n - 1] = np.poly(others)[::-1]
-        weights[j] = [p**k / math.prod(p - q for q in others) for k in range(3)]
+        weights[j] = [p**k / math.prod(p - q for q in others) for k in range(taps)]
     inputs[n - 1] = np.poly(points)[::-1]
-    weights[n - 1, 2] = 1
+    weights[n - 1, taps - 1] = 1
     outputs = np.array([[p**i for p in points] + [float(i == tile - 1)] for i in range(tile)])
     def frozen(matrix: np.ndarray) -> Matrix:
         return tuple(tuple(float(v) for v in row) for row in matrix.round(12))
     return frozen(inputs), frozen(weights), frozen(outputs)
 
 
-def tiles(shape: tuple[Dim, ...], tile: int) -> tuple[Dim, Dim, Dim]:
-    """Batch and tile counts of a padded image [N, H, W, C]; H - 2 and W - 2 divide by `tile`."""
+def tiles(shape: tuple[Dim, ...], tile: int, taps: int) -> tuple[Dim, Dim, Dim]:
+    """Batch and tile counts of a padded image [N, H, W, C].
+
+    H and W hold whole tiles and the `taps - 1` pixels that the last one reads beyond.
+    """
     batch, height, width, _ = shape
+    beyond = taps - 1
     for size in (height, width):
-        if (size - 2) % tile != 0:
+        if (size - beyond) % tile != 0:
             raise ShapeError(f"winograd: an image of {size} does not hold whole tiles of {tile}",
-                             fix=f"pad it to a multiple of {tile}, plus 2")
-    return batch, (height - 2) // tile, (width - 2) // tile
+                             fix=f"pad it to a multiple of {tile}, plus {beyond}")
+    return batch, (height - beyond) // tile, (width - beyond) // tile
 
 
-def _infer_input(x: TensorType, tile: int) -> TensorType:
-    batch, rows, cols = tiles(x.shape, tile)
-    return x.with_shape(((tile + 2)**2, batch * rows * cols, x.shape[3]))
+def taps_of(points: TensorType, tile: int) -> int:
+    """The taps in each direction, of values at all points."""
+    count = points.shape[0]
+    assert isinstance(count, int), points
+    return math.isqrt(count) - tile + 1
 
 
-def winograd_input(x: np.ndarray, tile: int) -> np.ndarray:
+def _infer_input(x: TensorType, tile: int, taps: int) -> TensorType:
+    batch, rows, cols = tiles(x.shape, tile, taps)
+    return x.with_shape(((tile + taps - 1)**2, batch * rows * cols, x.shape[3]))
+
+
+def winograd_input(x: np.ndarray, tile: int, taps: int) -> np.ndarray:
     """Tiles of a padded image, transformed: [N, H, W, C] to [points, tiles, C]."""
-    matrix, n = np.array(matrices(tile)[0]), tile + 2
+    matrix, n = np.array(matrices(tile, taps)[0]), tile + taps - 1
     windows = np.lib.stride_tricks.sliding_window_view(x, (n, n), (1, 2))[:, ::tile, ::tile]
     result: np.ndarray = np.einsum("ia,jb,nyxcab->ijnyxc", matrix, matrix, windows)
     return result.reshape(n * n, -1, x.shape[3]).astype(x.dtype)
 
 
 def _infer_weight(w: TensorType, tile: int) -> TensorType:
-    if w.rank != 4 or w.shape[:2] != (3, 3):
-        raise ShapeError(f"winograd: the weight {w} is not [3, 3, C, O]")
-    return w.with_shape(((tile + 2)**2, *w.shape[2:]))
+    taps = w.shape[0]
+    if w.rank != 4 or taps != w.shape[1] or not isinstance(taps, int):
+        raise ShapeError(f"winograd: the weight {w} is not [taps, taps, C, O]")
+    return w.with_shape(((tile + taps - 1)**2, *w.shape[2:]))
 
 
 def winograd_weight(w: np.ndarray, tile: int) -> np.ndarray:
-    """Weights [3, 3, C, O], transformed: [points, C, O]."""
-    matrix = np.array(matrices(tile)[1])
+    """Weights [taps, taps, C, O], transformed: [points, C, O]."""
+    matrix = np.array(matrices(tile, w.shape[0])[1])
     result: np.ndarray = np.einsum("ia,jb,abco->ijco", matrix, matrix, w)
     return result.reshape(-1, *w.shape[2:]).astype(w.dtype)
 
@@ -90,7 +103,8 @@ def _infer_output(m: TensorType, tile: int, shape: tuple[Dim, ...]) -> TensorTyp
 
 def winograd_output(m: np.ndarray, tile: int, shape: tuple[int, ...]) -> np.ndarray:
     """Products at all points back to an image: [points, tiles, O] to `shape` [N, H, W, O]."""
-    matrix, n = np.array(matrices(tile)[2]), tile + 2
+    n = math.isqrt(len(m))
+    matrix = np.array(matrices(tile, n - tile + 1)[2])
     batch, height, width, channels = shape
     rows, cols = -(-height // tile), -(-width // tile)
     grid = m.reshape(n, n, batch, rows, cols, channels)
@@ -99,15 +113,67 @@ def winograd_output(m: np.ndarray, tile: int, shape: tuple[int, ...]) -> np.ndar
     return np.ascontiguousarray(result[:, :height, :width]).astype(m.dtype)
 
 
+def _infer_bands(x: TensorType, w: TensorType, tile: int, rows: int, shape: tuple[Dim, ...]
+                 ) -> TensorType:
+    count = tiles(x.shape, tile, taps_of(w, tile))[1]
+    if count % rows != 0:
+        raise ShapeError(f"winograd: {count} rows of tiles are no whole bands of {rows}",
+                         fix="take a divisor")
+    return x.with_shape(shape)
+
+
+def winograd_bands(x: np.ndarray, w: np.ndarray, tile: int, rows: int, shape: tuple[int, ...]
+                   ) -> np.ndarray:
+    """A whole convolution, `rows` rows of tiles at a time.
+
+    Args:
+        x: a padded image [N, H, W, C].
+        w: weights [points, C, O], as `winograd_weight` gives them.
+    """
+    points = winograd_input(x, tile, math.isqrt(len(w)) - tile + 1)
+    return winograd_output(points @ w, tile, shape)
+
+
+def _infer_panels(points: TensorType, w: TensorType, tile: int, shape: tuple[Dim, ...]
+                  ) -> TensorType:
+    if _infer_weight(w, tile).shape[:2] != (points.shape[0], points.shape[2]):
+        raise ShapeError(f"winograd: the weight {w} does not fit the points {points}")
+    return points.with_shape(shape)
+
+
+def winograd_panels(points: np.ndarray, w: np.ndarray, tile: int, shape: tuple[int, ...]
+                    ) -> np.ndarray:
+    """Products and output, some columns of weights at a time, which are transformed just before.
+
+    Args:
+        points: [points, tiles, C], as `winograd_input` gives them.
+        w: weights [taps, taps, C, O].
+    """
+    return winograd_output(points @ winograd_weight(w, tile), tile, shape)
+
+
 register(Op("winograd_input", _infer_input, winograd_input,
             routine("build_winograd_input", module="winograd", parallel=True), (
-                sample("float32[1,6,6,3]", tile=4), sample("float32[2,10,6,1]", tile=4),
-                sample("float32[2,4,8,5]", tile=2))))
+                sample("float32[1,6,6,3]", tile=4, taps=3),
+                sample("float32[2,10,6,1]", tile=4, taps=3),
+                sample("float32[1,6,9,5]", tile=3, taps=4),
+                sample("float32[2,4,8,5]", tile=2, taps=3))))
 register(Op("winograd_weight", _infer_weight, winograd_weight,
             routine("build_winograd_weight", module="winograd"), (
-                sample("float32[3,3,2,3]", tile=4), sample("float32[3,3,1,5]", tile=2))))
+                sample("float32[3,3,2,3]", tile=4), sample("float32[4,4,2,3]", tile=3),
+                sample("float32[5,5,2,1]", tile=2), sample("float32[3,3,1,5]", tile=2))))
 register(Op("winograd_output", _infer_output, winograd_output,
             routine("build_winograd_output", module="winograd", epilogue=True, parallel=True), (
                 sample("float32[36,2,3]", tile=4, shape=(1, 4, 8, 3)),
                 sample("float32[36,4,2]", tile=4, shape=(1, 5, 7, 2)),
+                sample("float32[36,4,2]", tile=2, shape=(1, 3, 4, 2)),
                 sample("float32[16,6,1]", tile=2, shape=(3, 2, 3, 1)))))
+register(Op("winograd_bands", _infer_bands, winograd_bands,
+            routine("build_winograd_bands", module="winograd", epilogue=True, parallel=True), (
+                sample("float32[1,10,6,3]", "float32[36,3,5]", tile=4, rows=1, shape=(1, 7, 3, 5)),
+                sample("float32[2,15,9,4]", "float32[36,4,8]", tile=3, rows=2,
+                       shape=(2, 11, 6, 8)))))
+register(Op("winograd_panels", _infer_panels, winograd_panels,
+            routine("build_winograd_panels", module="winograd", epilogue=True, parallel=True), (
+                sample("float32[36,2,3]", "float32[3,3,3,5]", tile=4, shape=(1, 4, 7, 5)),
+                sample("float32[16,6,4]", "float32[3,3,4,16]", tile=2, shape=(3, 2, 3, 16)))))

@@ -1,6 +1,10 @@
-"""3x3 convolutions with stride 1 become Winograd convolutions where that pays."""
+"""Square convolutions become Winograd convolutions where that pays."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +12,7 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import call_reference
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
+from transpile.passes.tools import part_of
 from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
@@ -16,59 +21,55 @@ LEAST_CHANNELS = 4
 LEAST_WORK = 2**20
 """Multiply-adds per image below which the code of the transforms outweighs the time saved."""
 
+LARGE = 7
+"""Least side of an output for six points in each direction; below, tiles would lie half outside."""
+
+CACHE = 2**20
+"""Bytes that a core keeps at hand: transformed tiles that need more are made band by band."""
+
+LARGE_WEIGHT = 4 * CACHE
+"""Bytes of transformed weights that come from memory in every run."""
+
+FEW_TILES = 4
+"""Tiles up to which making such weights again in each run costs no more than reading them."""
+
+
+CONVOLUTIONS = ("winograd_output", "winograd_bands", "winograd_panels")
+"""The operators that store a convolution's result."""
+
 
 def winograd(graph: Graph) -> Graph:
-    """3x3 stride-1 convolutions by Winograd's minimal filtering, weights transformed at load.
+    """Convolutions by Winograd's minimal filtering, weights transformed at load.
 
-    Where a layer's error in float32 passes its bound, a smaller tile is taken, or none.
+    Those with stride 2 and a large window become convolutions with stride 1 over four times the
+    channels first. Where a layer's error in float32 passes its bound, a smaller tile is taken, or
+    none.
     """
-    return graph.rewrite(_rule)
+    return graph.rewrite(lambda node: _rule(node, again=False))
 
 
-def tile_for(height: int, width: int) -> int:
-    """The tile that measured fastest for an output of this size; 0 for none."""
-    side = min(height, width)
-    if side >= 7:
-        return 4
-    return 2 if side >= 2 else 0
+def winograd_again(graph: Graph) -> Graph:
+    """The same for targets whose arithmetic is faster than memory.
+
+    Large weights that few tiles use are transformed in every run.
+    """
+    return graph.rewrite(lambda node: _rule(node, again=True))
 
 
-def wanted_tile(node: Node) -> int:
-    """The tile that is fastest for a convolution; 0 for what is better done otherwise."""
+def wanted_points(node: Node) -> int:
+    """The points in each direction that are fastest for a convolution.
+
+    0 for what is better done otherwise.
+    """
     if node.op != "conv" or not _suits(node):
         return 0
-    weight = node.inputs[1]
     _, height, width, _ = node.shape
-    tile = tile_for(height, width)
-    return tile if height * width * weight.type.size >= LEAST_WORK else 0
-
-
-def _rule(node: Node) -> Node | None:
-    wanted = wanted_tile(node)
-    tile = accurate_tile(_value(node.inputs[1]), wanted) if wanted else 0
-    if not tile:
-        return None
-    image, weight = node.inputs
-    _, height, width, _ = node.shape
-    where, name = node.where, node.name or node.where.scope or "conv"
-    beyond = (-height % tile, -width % tile)
-    if any(beyond):
-        image = make("pad", image, low=(0, 0, 0, 0), high=(0, *beyond, 0), mode="constant",
-                     value=0.0, where=where, label=f"{name}.padded")
-    points = make("winograd_input", image, tile=tile, where=where, label=f"{name}.tiles")
-    filters = make("winograd_weight", weight, tile=tile, where=where,
-                   label=f"{weight.name}.transformed")
-    products = make("contract", points, filters, equation="ptc,pco->pto", where=where,
-                    label=f"{name}.products")
-    return make("winograd_output", products, tile=tile, shape=node.shape, where=where,
-                label=node.name)
-
-
-def _value(weight: Node) -> np.ndarray:
-    """A weight that is a constant, or expanded from constants."""
-    if weight.is_constant:
-        return weight.value
-    return call_reference(weight, [n.value for n in weight.inputs], {})
+    if height * width * node.inputs[1].type.size < LEAST_WORK:
+        return 0
+    side = min(height, width)
+    if side >= LARGE:
+        return 6
+    return 4 if side >= 2 and node.inputs[1].shape[0] == 3 else 0
 
 
 def _suits(node: Node) -> bool:
@@ -76,7 +77,96 @@ def _suits(node: Node) -> bool:
     attrs = node.attrs
     fixed = all(isinstance(d, int) for d in node.shape[1:])
     stored = weight.is_constant or weight.op in EXPANSIONS
-    return (fixed and stored and node.dtype == "float32" and node.type.rank == 4
-            and weight.shape[:2] == (3, 3) and image.shape[3] >= LEAST_CHANNELS
-            and attrs["stride"] == (1, 1) and attrs["dilation"] == (1, 1)
-            and attrs["groups"] == 1)
+    if not (fixed and stored and node.dtype == "float32" and node.type.rank == 4
+            and attrs["dilation"] == (1, 1) and attrs["groups"] == 1):
+        return False
+    window, stride = weight.shape[:2], attrs["stride"]
+    if stride == (1, 1):
+        return window in ((3, 3), (5, 5)) and image.shape[3] >= LEAST_CHANNELS
+    return stride == (2, 2) and window in ((5, 5), (7, 7))
+
+
+def _rule(node: Node, *, again: bool) -> Node | None:
+    points = wanted_points(node)
+    if not points:
+        return None
+    strided = node.attrs["stride"] != (1, 1)
+    weight = _phases_of_weight(node.inputs[1]) if strided else node.inputs[1]
+    tile = accurate_tile(_value(weight), points)
+    return _convolution(node, weight, tile, strided=strided, again=again) if tile else None
+
+
+def _convolution(node: Node, weight: Node, tile: int, *, strided: bool, again: bool) -> Node:
+    name = node.name or node.where.scope or "conv"
+    _, height, width, _ = node.shape
+    taps = int(weight.shape[0])
+    image = _padded(node, [size + -size % tile + taps - 1 for size in (height, width)],
+                    strided=strided, label=f"{name}.padded")
+    if strided:
+        image = _phases(image, f"{name}.phases")
+    part = partial(make, tile=tile, where=node.where)
+    whole = partial(part, shape=node.shape, label=node.name)
+    rows, cols = -(-height // tile), -(-width // tile)
+    channels, filters = weight.shape[2:]
+    point = 4 * (tile + taps - 1)**2
+    kept = point * channels * filters
+    band = _band(rows, cols * point * (channels + filters))
+    if kept <= CACHE and band < rows:
+        matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
+        return whole("winograd_bands", image, matrices, rows=band)
+    tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
+    if again and kept > LARGE_WEIGHT and node.shape[0] * rows * cols <= FEW_TILES:
+        return whole("winograd_panels", tiles, weight)
+    matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
+    products = make("contract", tiles, matrices, equation="ptc,pco->pto", where=node.where,
+                    label=f"{name}.products")
+    return whole("winograd_output", products)
+
+
+def _band(rows: int, row_bytes: int) -> int:
+    """The most rows of tiles that fit the cache; a divisor of all."""
+    return max(d for d in range(1, rows + 1) if rows % d == 0 and (
+        d == 1 or d * row_bytes <= CACHE))
+
+
+def _padded(node: Node, sides: Sequence[int], *, strided: bool, label: str) -> Node:
+    """The image of a convolution, padded to height and width; if `strided` to twice of them."""
+    image = node.inputs[0]
+    wanted = [2 * side if strided else side for side in sides]
+    high = (0, *(side - size for side, size in zip(wanted, image.shape[1:3], strict=True)), 0)
+    if not any(high):
+        return image
+    return make("pad", image, low=(0, 0, 0, 0), high=high, mode="constant", value=0.0,
+                where=node.where, label=label)
+
+
+def _phases(image: Node, label: str) -> Node:
+    """Four pixels as one with four times the channels: [N, 2H, 2W, C] to [N, H, W, 4C]."""
+    batch, height, width, channels = image.shape
+    split = make("reshape", image, shape=(batch, height // 2, 2, width // 2, 2, channels),
+                 where=image.where)
+    turned = make("transpose", split, perm=(0, 1, 3, 2, 4, 5), where=image.where, label=label)
+    return make("reshape", turned, shape=(batch, height // 2, width // 2, 4 * channels),
+                where=image.where)
+
+
+def _phases_of_weight(weight: Node) -> Node:
+    """The weights that fit `_phases`: [k, k, C, O] to [t, t, 4C, O], t = (k + 1) / 2."""
+    side, _, channels, filters = weight.shape
+    taps = (side + 1) // 2
+    source = weight
+    steps: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("pad", {"low": (0, 0, 0, 0), "high": (1, 1, 0, 0), "mode": "constant", "value": 0.0}),
+        ("reshape", {"shape": (taps, 2, taps, 2, channels, filters)}),
+        ("transpose", {"perm": (0, 2, 1, 3, 4, 5)}),
+        ("reshape", {"shape": (taps, taps, 4 * channels, filters)}))
+    for op, attrs in steps:
+        weight = make(op, weight, **attrs, where=weight.where, label=weight.name)
+    return part_of(source, "phases", _value(weight)) if source.is_constant else weight
+
+
+def _value(weight: Node) -> np.ndarray:
+    """What is made of constants alone."""
+    if weight.is_constant:
+        return weight.value
+    return call_reference(weight, [_value(n) for n in weight.inputs], {})

@@ -21,21 +21,25 @@ class Error:
         return self.rms <= bound.rms and self.largest <= bound.largest
 
 
-BOUNDS = {2: Error(1e-6, 2e-6), 4: Error(3e-6, 1e-5)}
-"""By tile, twice what networks were found to have; a direct convolution has an rms of 3e-7 to
-8e-7."""
+BOUNDS = {4: Error(1e-6, 2e-6), 6: Error(3e-6, 1e-5)}
+"""By the number of points, twice what networks were found to have; a direct convolution has an rms
+of 3e-7 to 8e-7."""
 
-SIDE = 8
-"""Height and width of the outputs that are tried: the error does not depend on them."""
+SIDE = 12
+"""Height and width of the outputs that are tried: the error does not depend on them. It holds
+whole tiles of all sizes."""
 
 CHANNELS = 16
 """Output channels that are tried, evenly spread: each has its own weights."""
 
 
-def accurate_tile(weight: np.ndarray, tile: int) -> int:
-    """The largest tile up to `tile` within its bound for `weight` [3, 3, C, O]; 0 for none."""
-    return next((t for t in sorted(BOUNDS, reverse=True)
-                 if t <= tile and error(weight, t).within(BOUNDS[t])), 0)
+def accurate_tile(weight: np.ndarray, points: int) -> int:
+    """The largest tile of up to `points` within its bound for `weight` [taps, taps, C, O].
+
+    0 for none.
+    """
+    tiles = [(n, n - len(weight) + 1) for n in sorted(BOUNDS, reverse=True) if n <= points]
+    return next((t for n, t in tiles if t > 1 and error(weight, t).within(BOUNDS[n])), 0)
 
 
 def error(weight: np.ndarray, tile: int) -> Error:
@@ -43,7 +47,8 @@ def error(weight: np.ndarray, tile: int) -> Error:
     channels = weight.shape[3]
     picked = np.unique(np.linspace(0, channels - 1, min(channels, CHANNELS)).astype(int))
     weight = weight[..., picked]
-    shape = (1, SIDE + 2, SIDE + 2, weight.shape[2])
+    side = SIDE + len(weight) - 1
+    shape = (1, side, side, weight.shape[2])
     values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     both = [_error(x, weight, tile) for x in (values, np.abs(values))]
     return Error(max(e.rms for e in both), max(e.largest for e in both))
@@ -60,9 +65,10 @@ def _error(image: np.ndarray, weight: np.ndarray, tile: int) -> Error:
 
 
 def winograd(image: np.ndarray, weight: np.ndarray, tile: int) -> np.ndarray:
-    """The convolution of [1, S+2, S+2, C], S divisible by `tile`, every step in float32."""
-    to_points, to_weights, to_image = (np.array(m, np.float32) for m in matrices(tile))
-    n = tile + 2
+    """The convolution of [1, H, W, C], which holds whole tiles, every step in float32."""
+    taps = len(weight)
+    n = tile + taps - 1
+    to_points, to_weights, to_image = (np.array(m, np.float32) for m in matrices(tile, taps))
     windows = np.lib.stride_tricks.sliding_window_view(image[0], (n, n), (0, 1))[::tile, ::tile]
     points = to_points @ windows @ to_points.T  # [rows, cols, C, n, n]
     filters = to_weights @ weight.transpose(2, 3, 0, 1) @ to_weights.T  # [C, O, n, n]
