@@ -11,6 +11,7 @@ import pytest
 
 import transpile
 from transpile import nn
+from transpile.emit.weights import Text
 
 RNG = np.random.default_rng(3)
 FIRST = RNG.standard_normal((8, 12)).astype(np.float32)
@@ -31,7 +32,7 @@ def three_layers(x: Any) -> Any:
 def test_the_first_wrong_kernel_is_named(target: str, right: str, wrong: str) -> None:
     whole = transpile.compile(three_layers, targets=["js", "webgl"])
     assert whole.source.count(right) == whole.debug_source.count(right) == 1
-    module = replace(whole, source=whole.source.replace(right, wrong))
+    module = replace(whole, text=Text(whole.source.replace(right, wrong)))
     vars(module)["debug_source"] = whole.debug_source.replace(right, wrong)
     found = module.verify(targets=[target])
     kernel = found.failures[0].kernel

@@ -72,7 +72,7 @@ def other(x: Any) -> Any:
 
 
 def test_the_module_of_almost_the_same_model_fails() -> None:
-    wrong = replace(transpile.compile(dense), source=transpile.compile(other).source)
+    wrong = replace(transpile.compile(dense), text=transpile.compile(other).text)
     with pytest.raises(VerificationError, match="dense disagrees"):
         wrong.verify().check("dense")
 

@@ -92,10 +92,10 @@ def test_digits_depend_on_every_word_and_its_place() -> None:
     data = RNG.integers(0, 256, 4_300_000, dtype=np.uint8).tobytes()  # more than one block
     changed = [data[:-1] + bytes([data[-1] ^ 1]), data[4:8] + data[:4] + data[8:], data + bytes(4),
                data[:-4]]
-    digits = {content_digits(d) for d in (data, *changed)}
+    digits = {content_digits([d]) for d in (data, *changed)}
     assert len(digits) == 1 + len(changed)
-    name = file_name("../Größe 1", data)
-    assert name == f"Gr-e-1.{content_digits(data)}.bin"
+    name = file_name("../Größe 1", [data[:5], data[5:]])
+    assert name == f"Gr-e-1.{content_digits([data])}.bin"
 
 
 def test_progress_and_other_ways_in(tmp_path: Path, node: str) -> None:

@@ -181,11 +181,13 @@ def verify(out: str | os.PathLike[str], model: Any, inputs: Mapping[str, Any] | 
         VerificationError: they disagree.
         TranspileError: any other of the tree.
     """
+    from transpile.emit.weights import Text
     from transpile.module import computed_as, files_beside, read_module, stored_as
     source, kind = read_module(Path(out))
     module = compile(model, inputs, targets, stored_as(source)[0], compute=computed_as(source),
                      node=node, progress=progress)
-    module = replace(module, source=source, format=kind, files=files_beside(Path(out), source))
+    module = replace(module, text=Text(source), format=kind,
+                     beside={n: [data] for n, data in files_beside(Path(out), source).items()})
     stages = Stages(progress)
     with stages("verify"):
         found = module.verify(samples, targets=targets, rtol=rtol, atol=atol,

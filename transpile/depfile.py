@@ -22,7 +22,7 @@ def write_depfile(depfile: Path, out: Path, model: Any,
              for p in (p.resolve() for p in files)]
     rule = " \\\n  ".join([f"{_escape(str(out))}:", *names])
     empty = "".join(f"\n{name}:\n" for name in names)
-    write_atomically(depfile, f"{rule}\n{empty}")
+    write_atomically(depfile, [f"{rule}\n{empty}".encode()])
 
 
 def _source_files(model: Any) -> set[Path]:

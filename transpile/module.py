@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, takewhile
@@ -19,6 +19,7 @@ from transpile.report import Report
 
 if TYPE_CHECKING:
     from transpile.emit.options import EmitOptions
+    from transpile.emit.weights import Text
     from transpile.ir.graph import Graph
     from transpile.passes.compress import Compressed
     from transpile.program import Program
@@ -33,9 +34,6 @@ HEADER_LINES, LAST_LINE = 4000, "// content "
 OWN_FILE = re.compile(r"[\w-]+\.[0-9a-f]{16}\.bin", re.ASCII)
 """What the file of weights beside a module is called."""
 
-WRITTEN = 1 << 24
-"""How much of a file is written at a time: a large one is not encoded whole."""
-
 DECLARATIONS = {".js": ".d.ts", ".mjs": ".d.mts", ".cjs": ".d.cts"}
 
 
@@ -44,20 +42,21 @@ class Module:
     """What `transpile.compile` returns.
 
     Attributes:
-        source: the whole file: JavaScript, or an html page.
+        text: the whole file: JavaScript, or an html page; `source` is it as a string.
         dts: TypeScript declarations of it.
         format: `esm`, `cjs`, `iife` or `html`.
         report: sizes, memory and work.
         content_hash: of the graph, the weights and the options; also in the file's header.
         graph: the model as traced.
         programs: one for each target.
-        files: what must lie beside it, by name: the weights, if they were built as a file.
+        beside: what must lie beside it, by name, in pieces: the weights, if they were built as a
+            file; `files` is it as bytes.
         stored: how weights are stored, where that is not simply float32.
         node_flags: further flags for Node.
     """
 
     name: str
-    source: str
+    text: Text
     dts: str
     format: str
     report: Report
@@ -70,13 +69,23 @@ class Module:
         default=None, repr=False)
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict,
                                                                     repr=False)
-    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    beside: Mapping[str, Iterable[bytes]] = field(default_factory=dict, repr=False)
     stored: Compressed | None = field(default=None, repr=False)
     node_flags: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
         return tuple(p.target for p in self.programs)
+
+    @property
+    def source(self) -> str:
+        """The whole file, made anew: of a large model it is larger than the weights."""
+        return str(self.text)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What must lie beside the module, by name, made anew."""
+        return {name: b"".join(pieces) for name, pieces in self.beside.items()}
 
     @cached_property
     def debug_source(self) -> str:
@@ -158,12 +167,12 @@ class Module:
         """
         path = Path(path)
         former = _file_of_weights(path)
-        for name, data in self.files.items():
-            write_atomically(path.with_name(name), data)
+        for name, pieces in self.beside.items():
+            write_atomically(path.with_name(name), pieces)
         declarations = declarations_path(path)
         if declarations and self.format != "html":
-            write_atomically(declarations, self.dts)
-        write_atomically(path, self.source)
+            write_atomically(declarations, [self.dts.encode()])
+        write_atomically(path, self.text)
         if former and not any(_file_of_weights(p) == former for p in path.parent.iterdir()
                               if p.suffix in MODULES):
             former.unlink(missing_ok=True)
@@ -187,7 +196,7 @@ def declarations_path(path: Path) -> Path | None:
     return path.with_suffix(suffix) if suffix else None
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, pieces: Iterable[bytes]) -> None:
     """Write beside `path` first, then rename: readers see the old file or the new one.
 
     Raises:
@@ -197,9 +206,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
-            for start in range(0, len(content), WRITTEN):
-                part = content[start:start + WRITTEN]
-                file.write(part.encode() if isinstance(part, str) else part)
+            file.writelines(pieces)
         mask = os.umask(0)
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from transpile.emit.weights import Text
 
 
 Progress = Callable[[str, int, int], None]
@@ -150,12 +153,14 @@ SAMPLED, PART = 1 << 23, 1 << 20
 """Of a text of several times `SAMPLED`, about so much is compressed, in parts of `PART`."""
 
 
-def gzip_size(text: str) -> int:
-    """Bytes of `text` under gzip -9; of a very long one extrapolated from evenly spread parts."""
-    parts = max(len(text) // SAMPLED, 1)
-    total = sum(len(gzip.compress(text[i:i + PART].encode(), 9, mtime=0))
-                for i in range(0, len(text), PART * parts)) if parts > 1 else 0
-    return total * parts or len(gzip.compress(text.encode(), 9, mtime=0))
+def sizes_of(text: Text) -> tuple[int, int]:
+    """Bytes of `text`, plain and under gzip -9, of a very long one extrapolated from parts of it,
+    evenly spread."""
+    from transpile.emit.weights import blocks
+    size = sum(map(len, text))
+    every = max(size // SAMPLED, 1)
+    parts = islice(blocks(text, PART if every > 1 else max(size, 1)), 0, None, every)
+    return size, every * sum(len(gzip.compress(part, 9, mtime=0)) for part in parts)
 
 
 def size(value: int | str) -> str:

@@ -18,7 +18,7 @@ from transpile.errors import ShapeError, UnsupportedError
 from transpile.ir.dims import Dim, evaluate
 from transpile.ir.graph import all_graphs
 from transpile.ir.types import narrow_array
-from transpile.report import Progress, Report, gzip_size, silent
+from transpile.report import Progress, Report, silent, sizes_of
 
 if TYPE_CHECKING:
     from transpile.emit.golden import Golden
@@ -197,7 +197,7 @@ def hash_graph(graph: Graph, options: Mapping[str, Any]) -> str:
     digest.update(json.dumps(options, sort_keys=True).encode())
     for node in dict.fromkeys(n for one in all_graphs(graph) for n in one.constants):
         digest.update(f"\n{node.name} {node.type} ".encode())
-        digest.update(np.ascontiguousarray(node.value).tobytes())
+        digest.update(np.ascontiguousarray(node.value).data)
     return digest.hexdigest()
 
 
@@ -254,16 +254,17 @@ def make_module(asked: Request, stages: Stages) -> Module:
     with stages("emit"):
         emitted = emit_module(programs, options)
     with stages("check"):
-        check_module(emitted.code_without_weights,
+        code = emitted.code_without_weights
+        check_module(code,
                      frozenset().union(*(TARGET_GLOBALS.get(t, ()) for t in asked.targets),
                                        FILE_GLOBALS if emitted.files else (),
-                                       PICTURE_GLOBALS if "picture:" in emitted.code else (),
+                                       PICTURE_GLOBALS if "picture:" in code else (),
                                        THREAD_GLOBALS if asked.threads else ()))
     report = replace(_report(asked, programs, emitted, removed, stored, stages),
                      compute=integers.summary)
-    return Module(asked.graph.name, emitted.code, emitted.dts, asked.format, report,
+    return Module(asked.graph.name, emitted.text, emitted.dts, asked.format, report,
                   asked.content_hash, asked.graph, tuple(programs), options,
-                  original=asked.original, ranges=asked.ranges, files=emitted.files,
+                  original=asked.original, ranges=asked.ranges, beside=emitted.files,
                   stored=stored if stored.changed else None)
 
 
@@ -326,16 +327,17 @@ def winograd_summary(graph: Graph) -> str:
 
 def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
             removed: Mapping[str, int], stored: Compressed, stages: Stages) -> Report:
+    from transpile.emit.weights import Text
     first = programs[0]
-    code = emitted.code_without_weights
+    code, code_gzip = sizes_of(Text(emitted.code_without_weights))
+    total, total_gzip = sizes_of(emitted.text)
     return Report(
-        name=asked.graph.name, targets=asked.targets, code_bytes=len(code),
-        code_gzip=gzip_size(code), weight_bytes=emitted.weight_bytes,
-        total_bytes=len(emitted.code), total_gzip=gzip_size(emitted.code),
+        name=asked.graph.name, targets=asked.targets, code_bytes=code, code_gzip=code_gzip,
+        weight_bytes=emitted.weight_bytes, total_bytes=total, total_gzip=total_gzip,
         memory=_plain(first.memory), flops=_plain(first.flops),
         kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
         removed={name: count for name, count in removed.items() if count},
-        files={name: len(data) for name, data in emitted.files.items()},
+        files=dict.fromkeys(emitted.files, emitted.weight_bytes),
         webgl=emitted.webgl or asked.declined,
         winograd=winograd_summary(first.graph) if asked.winograd else "",
         stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from transpile.emit.names import comment_text
 from transpile.emit.options import EmitOptions, EmittedModule, KernelPrinter
-from transpile.emit.weights import (
-    PLACEHOLDER,
-    base64_literals,
-    file_name,
-    is_literal,
-    weight_bytes,
-)
+from transpile.emit.weights import PLACEHOLDER, Text, WeightData, file_name, is_literal
 from transpile.errors import InternalError
 from transpile.program import Program
 
@@ -41,17 +35,16 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
                 for p in programs if (assemble := TARGETS[p.target].assemble)}
     binaries.update(_relaxed(programs, options))
     team = next((team_of(p) for p in programs if p.target == "wasm" and options.threads), None)
-    data = bytearray() if is_literal(program) else weight_bytes(program)
-    files = {file_name(program.name, data): bytes(data)} if data and options.weights_file else {}
-    literals = [] if files else base64_literals(data)
-    del data  # the largest models need most memory here
+    data = WeightData(program)
+    apart = options.weights_file and not is_literal(program)
+    files = {file_name(program.name, data): data} if apart else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,
                       gpu, "".join(files), team)
     values = context.values()
     body = render("module.js.j2", **values)
     top = header(program, [p.target for p in programs], options, files)
     skeleton = _finish(top + body, context.global_name, options)
-    made = _assemble(program, options, context, skeleton, literals)
+    made = _assemble(program, options, context, skeleton, data)
     return replace(made, files=files, webgl=(values["webgl"] or {}).get("summary", ""))
 
 
@@ -65,25 +58,18 @@ def _relaxed(programs: Sequence[Program], options: EmitOptions) -> dict[str, byt
 
 
 def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: str,
-              literals: Sequence[str]) -> EmittedModule:
+              data: WeightData) -> EmittedModule:
     from transpile.emit.dts import declarations
     from transpile.emit.page import page
-    code = _with_weights(skeleton, literals)
+    code = skeleton
     if options.format == "html":
         code = page(program, options, context.global_name, code, context.targets)
     if not code.isascii():
         raise InternalError("the emitted module is not pure ASCII")
-    return EmittedModule(code, declarations(program, options, context.global_name,
+    return EmittedModule(Text.of(code, data), declarations(program, options, context.global_name,
                                               context.targets),
                          program.weight_bytes, skeleton.replace(PLACEHOLDER, ""),
                          context.global_name)
-
-
-def _with_weights(skeleton: str, literals: Sequence[str]) -> str:
-    """`skeleton` with the literals in the placeholder's place, made without a further copy."""
-    before, _, after = skeleton.partition(PLACEHOLDER)
-    parts = [before, *(part for literal in literals for part in (literal, ",\n"))]
-    return "".join([*parts[:-1 if literals else None], after])
 
 
 def _printer(target: str, given: Mapping[str, KernelPrinter]) -> KernelPrinter:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from transpile.emit.golden import Golden
+from transpile.emit.weights import Text
 from transpile.lower.stmt import Kernel
 
 Format = Literal["esm", "cjs", "iife", "html"]
@@ -86,19 +87,24 @@ class EmittedModule:
     """A module as text, pure ASCII.
 
     Attributes:
-        code: the whole file; for html the page.
+        text: the whole file; for html the page.
         dts: TypeScript declarations; they fit esm and cjs, and the global of an iife.
         weight_bytes: size of the weights in memory.
         code_without_weights: JS for a parser: the script with the base64 chunks left out.
         global_name: what an iife or page declares.
-        files: what must lie beside the module, by name.
+        files: what must lie beside the module, by name, in pieces.
         webgl: the WebGL part in a few words; empty if there is none.
     """
 
-    code: str
+    text: Text
     dts: str
     weight_bytes: int
     code_without_weights: str
     global_name: str
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, Iterable[bytes]] = field(default_factory=dict)
     webgl: str = ""
+
+    @property
+    def code(self) -> str:
+        """The whole text, made anew."""
+        return str(self.text)

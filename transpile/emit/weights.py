@@ -1,21 +1,32 @@
-"""The weights section: a readable literal for few numbers, chunks of base64 for many."""
+"""The weights section: a readable literal for few numbers, chunks of base64 for many.
+
+Weights are made block by block whenever they are written: a large model has them once in memory.
+"""
 
 from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim
-from transpile.program import Program
+
+if TYPE_CHECKING:
+    from transpile.program import Program
 
 LITERAL_NUMBERS = 64
 """Up to so many weights stand in the code as numbers."""
 
 CHUNK = 49152
 """Bytes in one literal: 64 kB of base64. One huge literal would parse in quadratic time."""
+
+BLOCK = 1 << 22
+"""Bytes that are taken from an array, hashed, or written at a time."""
 
 PLACEHOLDER = "'@weights@'"
 """Stands for the chunks while the rest of the code is put together and checked."""
@@ -26,49 +37,106 @@ def is_literal(program: Program) -> bool:
     return sum(w.size for w in program.weights.values()) <= LITERAL_NUMBERS
 
 
-def weight_bytes(program: Program) -> bytearray:
-    """All weights as they lie in memory, little endian, from the first one on."""
-    memory = bytearray(program.weight_bytes)
-    for name, array in program.weights.items():
-        offset: Dim = program.buffer(name).offset
-        if not isinstance(offset, int):
-            raise InternalError(f"the offset {offset} of the weight {name} is not a number")
-        offset -= program.weight_offset
-        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        memory[offset:offset + array.nbytes] = little.tobytes()
-    if len(memory) != program.weight_bytes:
-        raise InternalError(f"weights of {program.name} go beyond {program.weight_bytes} bytes")
-    return memory
+@dataclass(frozen=True, eq=False)
+class WeightData:
+    """All weights as they lie in memory, little endian, from the first one on: pieces of bytes.
+
+    Raises:
+        InternalError: the weights do not lie one after the other within their memory.
+    """
+
+    program: Program
+
+    def __iter__(self) -> Iterator[bytes]:
+        program = self.program
+        position: Dim = program.weight_offset
+        for name, array in program.weights.items():
+            offset = program.buffer(name).offset
+            yield _gap(name, position, offset)
+            yield from _little_endian(array)
+            position = offset + array.nbytes
+        yield _gap("the end", position, program.weight_offset + program.weight_bytes)
 
 
-def file_name(name: str, data: bytes | bytearray) -> str:
+def _gap(name: str, start: Dim, stop: Dim) -> bytes:
+    if not isinstance(start, int) or not isinstance(stop, int) or start > stop:
+        raise InternalError(f"weights up to {start} do not lie before {name} at {stop}")
+    return bytes(stop - start)
+
+
+def _little_endian(array: np.ndarray) -> Iterator[bytes]:
+    """The elements in order; an array that is not contiguous is cut along its first axis."""
+    rows = np.atleast_1d(array.ravel() if array.flags.c_contiguous else array)
+    step = max(BLOCK // max(rows[:1].nbytes, 1), 1)
+    for start in range(0, len(rows), step):
+        part = rows[start:start + step]
+        yield part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def blocks(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in blocks of `size`, the last one shorter."""
+    rest = bytearray()
+    for piece in pieces:
+        rest += piece
+        whole = len(rest) - len(rest) % size
+        for start in range(0, whole, size):
+            yield bytes(rest[start:start + size])
+        del rest[:whole]
+    if rest:
+        yield bytes(rest)
+
+
+def file_name(name: str, pieces: Iterable[bytes]) -> str:
     """What a side file is called: an ASCII form of the model's name, and the content's hash."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
-    return f"{plain}.{content_digits(data)}.bin"
+    return f"{plain}.{content_digits(pieces)}.bin"
 
 
-def content_digits(data: bytes | bytearray) -> str:
-    """16 hexadecimal digits that tell `data` from other data; `hashOf` of the runtime in NumPy.
+def content_digits(pieces: Iterable[bytes]) -> str:
+    """16 hexadecimal digits that tell data from other data; `hashOf` of the runtime in NumPy.
 
     It finds damage and mix-ups, in one pass without a copy; it is no defence against forgery.
     """
-    words = np.frombuffer(data, "<u4")
-    first, second = len(words), 0
-    for start in range(0, len(words), 1 << 20):
-        part = words[start:start + (1 << 20)]
-        place = np.arange(start + 1, start + len(part) + 1, dtype=np.uint32)
+    count, first, second = 0, 0, 0
+    for block in blocks(pieces, BLOCK):
+        part = np.frombuffer(block, "<u4")
+        place = np.arange(count + 1, count + len(part) + 1, dtype=np.uint32)
         mixed = (part ^ place * np.uint32(0x9E3779B1)) * np.uint32(0x85EBCA6B)
         word = mixed ^ mixed >> np.uint32(15)
         first += int(word.sum(dtype=np.uint64))
         mixed = (word ^ word >> np.uint32(13)) * np.uint32(0xC2B2AE35)
         second += int(mixed.sum(dtype=np.uint64))
-    return f"{first & 0xFFFFFFFF:08x}{second & 0xFFFFFFFF:08x}"
+        count += len(part)
+    return f"{first + count & 0xFFFFFFFF:08x}{second & 0xFFFFFFFF:08x}"
 
 
-def base64_literals(data: bytes | bytearray) -> list[str]:
-    """`data` in base64, one JS string literal for each `CHUNK` bytes."""
-    return [f"'{base64.b64encode(data[i:i + CHUNK]).decode()}'"
-            for i in range(0, len(data), CHUNK)]
+@dataclass(frozen=True, eq=False)
+class Text:
+    """The text of a file, as pieces of UTF-8. Weights become base64 each time that it is read.
+
+    Attributes:
+        before: what stands before the weights.
+        after: what follows them.
+    """
+
+    before: str
+    after: str = ""
+    weights: WeightData | None = None
+
+    @staticmethod
+    def of(skeleton: str, weights: WeightData) -> Text:
+        """`skeleton` with the weights in the placeholder's place, if it has one."""
+        before, found, after = skeleton.partition(PLACEHOLDER)
+        return Text(before, after, weights if found else None)
+
+    def __str__(self) -> str:
+        return b"".join(self).decode()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.before.encode()
+        for i, block in enumerate(blocks(self.weights or (), CHUNK)):
+            yield b"%b'%b'" % (b",\n" if i else b"", base64.b64encode(block))
+        yield self.after.encode()
 
 
 def number(value: object) -> str:

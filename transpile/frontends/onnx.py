@@ -36,11 +36,15 @@ FIXED = (bool, int, float, list)
 class OnnxModel(Model):
     """An ONNX model with its weights; calling it runs the original.
 
+    Once a graph has the weights, the message of a file is dropped: whoever runs the original reads
+    it again.
+
     Args:
         proto: the message.
         specs: types that complete or override the declared ones, by input name.
         outputs: names for the outputs instead of the model's own.
         origin: the file's name, for headers and messages.
+        path: the file that the message was read from, if it was.
 
     Raises:
         SourceError: the model breaks the rules of the format.
@@ -48,12 +52,19 @@ class OnnxModel(Model):
 
     def __init__(self, proto: Any, specs: Mapping[str, Any] | None = None, *,
                  outputs: Sequence[str] | None = None, labels: Any = None,
-                 origin: str = "") -> None:
+                 origin: str = "", path: Path | None = None) -> None:
         check_model(proto)
-        self.proto, self.origin = proto, origin
+        self._proto, self.origin, self.path = proto, origin, path
         self.fixed: dict[str, np.ndarray] = {}
         super().__init__(self._run, specs or {}, outputs=outputs, labels=labels)
         self.name = model_name(proto, origin)
+
+    @property
+    def proto(self) -> Any:
+        """The message."""
+        if self._proto is None and self.path is not None:
+            self._proto = read(self.path)
+        return self._proto
 
     def trace(self, inputs: Mapping[str, Any] | None = None) -> Graph:
         """The graph.
@@ -67,6 +78,8 @@ class OnnxModel(Model):
         self.specs.update({n: as_spec(v) for n, v in given.items() if n not in self.fixed})
         graph = import_model(self.proto, {n: s.type for n, s in self.specs.items()}, self.fixed,
                              name=self.name, origin=self.origin)
+        if self.path is not None:
+            self._proto = None
         return self._rename(graph) if self.outputs else graph
 
     def _run(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,6 +96,11 @@ def load(path: str | os.PathLike[str]) -> OnnxModel:
         DependencyError: the package onnx is missing.
     """
     place = Path(path)
+    return OnnxModel(read(place), origin=place.name, path=place.resolve())
+
+
+def read(place: Path) -> Any:
+    """The message in a file and in those with its external data; errors as for `load`."""
     onnx_package()
     try:
         if place.stat().st_size > MAX_BYTES:
@@ -93,7 +111,7 @@ def load(path: str | os.PathLike[str]) -> OnnxModel:
         raise SourceError(f"{place} cannot be read", why=error.strerror or str(error)) from None
     proto = parse(data, str(place))
     load_external_data(proto, place.resolve().parent)
-    return OnnxModel(proto, origin=place.name)
+    return proto
 
 
 def parse(data: bytes, what: str = "the model") -> Any:

@@ -40,7 +40,7 @@ class ValueNeededError(UnsupportedError):
 
 @dataclass(eq=False)
 class Known:
-    """An array that is known during import; `parameter` marks an initialiser."""
+    """An array that is known during import, and never changed; `parameter` marks an initialiser."""
 
     array: np.ndarray
     name: str = ""
@@ -56,7 +56,7 @@ class Known:
         if self._node is None:
             self._node = _stacked(self.array) if self.symbolic else constant(
                 saturated(self.array), self.name, Where(scope=self.name.rpartition(".")[0]),
-                parameter=self.parameter)
+                parameter=self.parameter, copy=False)
         return Tracer(self._node)
 
 

@@ -75,10 +75,14 @@ class Node:
 
 
 def constant(value: object, name: str = "", where: Where = NOWHERE, *,
-             parameter: bool = False) -> Node:
-    """A constant node; a parameter if it has a name that the user gave."""
+             parameter: bool = False, copy: bool = True) -> Node:
+    """A constant node; a parameter if it has a name that the user gave.
+
+    Args:
+        copy: False where nobody will change `value`.
+    """
     from transpile.ir.types import narrow_array
-    array = narrow_array(value, name or "constant")
+    array = narrow_array(value, name or "constant", copy=copy)
     array = array.view()
     array.flags.writeable = False
     return Node("constant", (), TensorType(array.dtype.name, array.shape),

@@ -83,10 +83,13 @@ def tensor_type(dtype: object, shape: Iterable[int | str | Dim]) -> TensorType:
     return TensorType(narrow_dtype(dtype), dims)
 
 
-def narrow_array(value: object, what: str = "array") -> np.ndarray:
+def narrow_array(value: object, what: str = "array", *, copy: bool = True) -> np.ndarray:
     """`value` as an array of an inner dtype, C-contiguous.
 
     float64 and float16 become float32; wider and odd integers become int32.
+
+    Args:
+        copy: False where nobody will change `value`: the result may share its memory.
 
     Raises:
         ShapeError: an integer does not fit in 32 bits, or a finite float overflows to infinity.
@@ -94,7 +97,7 @@ def narrow_array(value: object, what: str = "array") -> np.ndarray:
     array = np.asarray(value)
     dtype = narrow_dtype(array.dtype)
     with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array.astype(dtype)).reshape(array.shape)
+        result = np.ascontiguousarray(array.astype(dtype, copy=copy)).reshape(array.shape)
     if dtype == "int32" and array.dtype != np.int32 and array.size and not np.array_equal(
             result, array):
         raise ShapeError(f"{what} holds integers that do not fit in int32",

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import replace
 
+import numpy as np
+
 from transpile.ir.graph import Graph, Node
 from transpile.passes.tools import rewrite
 
@@ -36,4 +38,4 @@ def _own_name(node: Node) -> str:
 
 
 def _digest(node: Node) -> bytes:
-    return hashlib.blake2b(node.value.tobytes(), digest_size=16).digest()
+    return hashlib.blake2b(np.ascontiguousarray(node.value).data, digest_size=16).digest()

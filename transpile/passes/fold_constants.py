@@ -10,7 +10,7 @@ import numpy as np
 from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import call_reference
 from transpile.ir.types import TensorType
-from transpile.ops.registry import Composite, Region, get
+from transpile.ops.registry import Composite, Pointwise, Region, get
 from transpile.passes.tools import Uses, rewrite
 
 SMALL = 4096
@@ -36,11 +36,16 @@ def _rule(node: Node, _uses: Uses) -> Node | None:
 def evaluate_node(node: Node) -> Node:
     """The value of a node over constants: computed in float64, rounded once.
 
-    It has the name of the largest named parameter that it comes from, else its own.
+    What is only moved stays where it is in memory: a transposed weight is a view of the weight. A
+    value has the name of the largest named parameter that it comes from, else its own.
     """
-    wide = [i.value.astype(np.float64) if i.dtype == "float32" else i.value for i in node.inputs]
-    value = call_reference(node, wide, {}, "float64").astype(node.dtype)
-    array = np.array(value, order="C").reshape(value.shape)
+    form = get(node.op).form
+    if isinstance(form, Pointwise) and form.kind == "view":
+        array = call_reference(node, [i.value for i in node.inputs], {}).view()
+    else:
+        wide = [i.value.astype(np.float64) if i.dtype == "float32" else i.value
+                for i in node.inputs]
+        array = np.array(call_reference(node, wide, {}, "float64"), node.dtype, order="C")
     array.flags.writeable = False
     parameters = [i for i in node.inputs if i.attrs["parameter"] and i.name]
     source = max(parameters, key=lambda n: n.value.size, default=node)
