@@ -11,14 +11,14 @@ from lowering import SAMPLES, differences, sample_graph, sample_program
 
 from transpile.ir.dims import Axis, atom, dim
 from transpile.lower.decompose import decompose
-from transpile.lower.expr import Call, Const, Index, Load
+from transpile.lower.expr import Call, Const, Expr, Index, Load
 from transpile.lower.hoist import hoist
 from transpile.lower.interpret import run_kernel, run_program
 from transpile.lower.merge import merge_loops
 from transpile.lower.scalar import SCALARS
 from transpile.lower.share import share
 from transpile.lower.simplify import simplify
-from transpile.lower.stmt import Let, Stmt
+from transpile.lower.stmt import Let, Stmt, Store
 from transpile.lower.text import parse_kernel
 from transpile.lower.vectorize import vectorize
 from transpile.lower.walk import map_body, own_exprs, parts, statements
@@ -101,6 +101,16 @@ def test_a_decomposition_computes_its_argument_once() -> None:
     whole = parse_kernel("kernel k(x: float32[99], out: float32[99] written)\n  out[0] = 0.0")
     run_kernel(replace(whole, body=body), [x, out])
     assert out[0] == pytest.approx(0.9340079, abs=1e-6)  # erf(1.3), Abramowitz and Stegun 7.1
+
+
+def test_what_is_huge_as_a_tree_is_shared_by_its_distinct_parts() -> None:
+    value: Expr = Load("x", dim(0), "float32")
+    for _ in range(64):
+        value = Call("mul", (value, value), "float32")
+    for _ in range(4):
+        value = Call("erf", (value,), "float32")
+    shared = share(decompose([Store("out", dim(0), value)], "js"))
+    assert 64 < len(shared) < 640
 
 
 def test_loops_that_walk_memory_as_one_become_one() -> None:

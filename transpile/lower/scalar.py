@@ -313,15 +313,26 @@ def cost(value: Expr) -> int:
     return 0
 
 
-def decomposed(value: Expr, column: str) -> Expr:
-    """`value` with every function that a target's column lacks replaced by its parts."""
+def decomposed(value: Expr, column: str, known: dict[Expr, Expr] | None = None) -> Expr:
+    """`value` with every function that a target's column lacks replaced by its parts.
+
+    Args:
+        known: what parts have become already, as they occur more than once.
+    """
+    known = {} if known is None else known
     if not isinstance(value, Call):
         return value
-    args = tuple(decomposed(a, column) for a in value.args)
+    if value not in known:
+        known[value] = result = _decomposed(value, column, known)
+        known[result] = result
+    return known[value]
+
+
+def _decomposed(value: Call, column: str, known: dict[Expr, Expr]) -> Expr:
+    args = tuple(decomposed(a, column, known) for a in value.args)
     row = SCALARS[value.fn]
-    dtype = args[0].dtype
-    if row.cell(column, dtype) is not None:
+    if row.cell(column, args[0].dtype) is not None:
         return value if args == value.args else Call(value.fn, args, value.dtype)
     if row.decompose is None:
         raise KeyError(f"{value.fn} has neither a cell in column {column} nor a decomposition")
-    return decomposed(row.decompose(*args), column)
+    return decomposed(row.decompose(*args), column, known)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from transpile.lower.expr import Call, Expr, Load, Local
-from transpile.lower.scalar import cost
+from transpile.lower.scalar import SCALARS
 from transpile.lower.stmt import Assign, Declare, If, Let, Stmt, Store
 
 LAZY = {"select": 1, "logical_and": 1, "logical_or": 1}
@@ -26,13 +27,8 @@ def share(block: Sequence[Stmt], before: Sequence[Stmt] = (), *,
     """
     changed = {s.name for s in _all(block) if isinstance(s, (Assign, Declare))}
     written = {s.buffer for s in _all(block) if isinstance(s, Store)}
-    certain: Counter[Expr] = Counter()
-    every: Counter[Expr] = Counter()
-    for stmt in block:
-        for expr in _evaluated(stmt):
-            certain.update(set(_certain(expr)))
-        for expr in _exprs(stmt):
-            every.update(_all_parts(expr))
+    certain = _parts((e for stmt in block for e in _evaluated(stmt)), LAZY)
+    every = _occurrences([e for stmt in block for e in _exprs(stmt)])
     wanted = {e for e in certain if every[e] > 1 and _worth(e) and _stable(e, changed, written)}
     if eager:
         wanted |= {e for e, n in every.items() if n > 2 and _worth(e) and _loads_nothing(e)
@@ -119,43 +115,55 @@ def _exprs(stmt: Stmt) -> Iterator[Expr]:
         yield from _evaluated(s)
 
 
-def _certain(expr: Expr) -> Iterator[Expr]:
-    yield expr
-    if isinstance(expr, Call):
-        for arg in expr.args[:LAZY.get(expr.fn, len(expr.args))]:
-            yield from _certain(arg)
+def _parts(roots: Iterable[Expr], lazy: Mapping[str, int] = MappingProxyType({})) -> list[Expr]:
+    """Each distinct part once, operands first: expressions share parts, and as a tree are huge.
+
+    Args:
+        lazy: functions whose operands from that position on are left out.
+    """
+    found: dict[Expr, None] = {}
+
+    def visit(expr: Expr) -> None:
+        if expr in found:
+            return
+        if isinstance(expr, Call):
+            for arg in expr.args[:lazy.get(expr.fn, len(expr.args))]:
+                visit(arg)
+        found[expr] = None
+
+    for root in roots:
+        visit(root)
+    return list(found)
 
 
-def _all_parts(expr: Expr) -> Iterator[Expr]:
-    yield expr
-    if isinstance(expr, Call):
-        for arg in expr.args:
-            yield from _all_parts(arg)
+def _occurrences(roots: Sequence[Expr]) -> Counter[Expr]:
+    """How often each part occurs in expressions written out as trees."""
+    counts = Counter(roots)
+    for expr in reversed(_parts(roots)):
+        if isinstance(expr, Call):
+            for arg in expr.args:
+                counts[arg] += counts[expr]
+    return counts
 
 
 def _worth(expr: Expr) -> bool:
-    return isinstance(expr, Load) or (isinstance(expr, Call) and cost(expr) > 0)
+    return isinstance(expr, Load) or (isinstance(expr, Call) and any(
+        SCALARS[p.fn].cost > 0 for p in _parts([expr]) if isinstance(p, Call)))
 
 
 def _loads_nothing(expr: Expr) -> bool:
-    return not any(isinstance(p, Load) for p in _all_parts(expr))
+    return not any(isinstance(p, Load) for p in _parts([expr]))
 
 
 def _stable(expr: Expr, changed: set[str], written: set[str]) -> bool:
-    if isinstance(expr, Local):
-        return expr.name not in changed
-    if isinstance(expr, Load):
-        return expr.buffer not in written
-    return not isinstance(expr, Call) or all(_stable(a, changed, written) for a in expr.args)
+    parts = _parts([expr])
+    return not any(isinstance(p, Local) and p.name in changed for p in parts) and not any(
+        isinstance(p, Load) and p.buffer in written for p in parts)
 
 
 def _only_inside(expr: Expr, wanted: set[Expr], every: Counter[Expr]) -> bool:
     """True if each occurrence of `expr` lies in one larger bound expression, bound just once."""
-    for outer in wanted:
-        if outer is not expr and outer != expr and isinstance(outer, Call):
-            inside = sum(1 for p in _all_parts(outer) if p == expr)
-            if inside == 1 and every[outer] == every[expr]:
-                return True
-    return False
+    return any(every[outer] == every[expr] and isinstance(outer, Call) and outer != expr
+               and _occurrences([outer])[expr] == 1 for outer in wanted)
 
 
