@@ -5,6 +5,9 @@ from __future__ import annotations
 from transpile.frontends.onnx_ops import BUILDERS, REFUSED, find, load_all
 from transpile.frontends.onnx_protos import has_function_body, onnx_package
 
+MICROSOFT = "com.microsoft"
+"""The domain of what onnxruntime adds to the standard."""
+
 
 def coverage() -> list[tuple[str, str, str]]:
     """Every operator of the newest opsets: its name, how it is imported, and why it is not.
@@ -23,7 +26,8 @@ def coverage() -> list[tuple[str, str, str]]:
             continue
         shown = f"{domain}.{name}" if domain else name
         rows.append((shown, *_state(domain, name, schema.since_version)))
-    return rows
+    others = sorted(name for domain, name in BUILDERS if domain == MICROSOFT)
+    return rows + [(f"{MICROSOFT}.{name}", "built", "") for name in others]
 
 
 def _state(domain: str, name: str, version: int) -> tuple[str, str]:

@@ -20,7 +20,7 @@ def attention(n: Site) -> Any:
     flat = q.ndim == 3
     if flat:
         heads, inner = int(n.required("q_num_heads")), int(n.required("kv_num_heads"))
-        q, k, v = _split(q, heads), _split(k, inner), _split(v, inner)
+        q, k, v = split(q, heads), split(k, inner), split(v, inner)
     if k.shape[1] != q.shape[1]:
         repeats = q.shape[1] // k.shape[1]
         k, v = (np.repeat(x, repeats, axis=1) for x in (k, v))
@@ -31,7 +31,7 @@ def attention(n: Site) -> Any:
     if n.attr("scale"):
         options["scale"] = n.attr("scale")
     y = apply("attention", *operands, **options)
-    return _joined(y) if flat else y
+    return joined(y) if flat else y
 
 
 def _unusual(n: Site) -> bool:
@@ -44,11 +44,11 @@ def _unusual(n: Site) -> bool:
     return more or limited or short or n[0].ndim not in (3, 4)
 
 
-def _split(x: Tensor, heads: int) -> Any:
+def split(x: Tensor, heads: int) -> Any:
     """`[B, L, heads*D]` as `[B, heads, L, D]`."""
     return np.swapaxes(x.reshape((*x.shape[:2], heads, x.shape[2] // heads)), 1, 2)
 
 
-def _joined(x: Tensor) -> Any:
+def joined(x: Tensor) -> Any:
     x = np.swapaxes(x, 1, 2)
     return x.reshape((*x.shape[:2], x.shape[2] * x.shape[3]))
