@@ -240,12 +240,12 @@ export function createStore(gl, { plan, weights, heap }, half) {
     memory[name].set(readTensor(gl, store.textures[texture], size, width), at);
   }
 
-  // A call on the CPU between draws.
+  // A call on the CPU, between draws or after them.
   function callBetween({ reads, copies, call, writes }) {
     const { memory } = store.planned;
     reads.forEach((tensor) => download(memory, tensor));
     for (const [tensor, at] of copies) memory[tensor[1]].set(valuesOf(heap(), tensor), at);
-    call(memory);
+    call(memory, heap());
     writes.forEach((tensor) => upload(memory, tensor));
   }
 
@@ -299,6 +299,13 @@ export async function runDraws(gl, store, programs, heap, check) {
   check('draws');
   await finished(gl, planned.time);
   planned.time = performance.now() - start;
+}
+
+// The outputs into the heap, and what the CPU makes of what is left.
+export function readResults(store, heap) {
+  const { results, tail } = store.planned;
+  results.forEach((tensor) => store.download(heap, tensor));
+  if (tail) store.callBetween(tail);
 }
 
 export function checkErrors(gl, what) {
@@ -362,7 +369,7 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
       store.allocate(dims);
       await runDraws(gl, store, programs, model.heap(), check);
       if (watch.losses) throw new Error(contextLost);
-      store.planned.results.forEach((tensor) => store.download(model.heap(), tensor));
+      readResults(store, model.heap());
       check('results');
     } catch (error) {
       if (error.message !== contextLost || attempt > 2) throw error;

@@ -5,10 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import transpile
 from benchmarks import models
+from transpile import nn
 from transpile.cli import main
 from transpile.module import Module
 from transpile.targets.glsl.cpu import CpuCall, in_parts
@@ -71,6 +73,31 @@ def test_both_directions_of_a_layer_share_a_call(module: Module) -> None:
     assert plan(module).partition == [
         "5 draws", f"{merged[0].label} on the CPU", "5 draws", f"{merged[1].label} on the CPU",
         "1 draw"]
+
+
+@pytest.mark.browser
+def test_the_last_small_kernels_follow_all_draws() -> None:
+    module = transpile.compile(models.MODELS["lenet"](), targets=["js", "webgl"])
+    found = plan(module)
+    assert found.tail is not None
+    assert [name for name, _, _ in found.tail.results] == [n for n, _ in module.graph.outputs]
+    assert (len(found.tail.kernels), found.tail.written, found.results) == (2, (), ())
+    assert len(found.shaders) == 5  # tfjs-webgl has 26
+    assert plan(module, merged=False).tail is None  # where single steps are looked at
+    verified = module.verify(targets=["webgl"])
+    assert verified.ok, verified.failures
+
+
+@pytest.mark.parametrize(("hidden", "left"), [(100, 1), (1000, 0)])
+def test_only_little_is_left_to_the_cpu(hidden: int, left: int) -> None:
+    weight = np.ones((hidden, 20), np.float32)
+
+    @transpile.model(x=transpile.spec("float32", (200, hidden)))
+    def model(x: Any) -> Any:
+        wide = nn.relu(x * 2)
+        return wide, wide.sum(axis=0) @ weight
+    tail = plan(transpile.compile(model, targets=["js", "webgl"])).tail
+    assert (len(tail.kernels) if tail else 0) == left
 
 
 @pytest.mark.browser

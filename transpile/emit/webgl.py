@@ -15,6 +15,7 @@ from transpile.emit.names import comment_text, js_string
 from transpile.emit.pictures import picture_layout
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim, evaluate
+from transpile.ir.types import TensorType
 from transpile.lower.stmt import Kernel
 from transpile.program import Program
 from transpile.targets.glsl.cpu import CpuCall
@@ -49,15 +50,21 @@ class WebglSection:
                 "shaders": [s.strip() for s in plan.shaders],
                 "textures": [self.texture(*t) for t in enumerate(plan.textures)],
                 "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
-                          for d in plan.draws],
+                          for d in self.draws],
+                "tail": plan.tail and self.call(plan.tail),
                 "kernels": list(dict.fromkeys(
                     self.kernel(kernel) for d in plan.draws if isinstance(d, CpuCall)
                     for kernel, _ in d.kernels)),
-                "scratch": self.scratch(), "steps": [self.step(d) for d in plan.draws],
+                "scratch": self.scratch(), "steps": [self.step(d) for d in self.draws],
                 "weights": [self.weight(p) for p in plan.weights],
                 "direct": self.direct(),
                 "inputs": [self.tensor(p, p.name) for p in plan.inputs],
                 "results": [self.result(name, p) for name, p in plan.results]}
+
+    @property
+    def draws(self) -> tuple[Draw | CpuCall, ...]:
+        """All draws, and the calls between them."""
+        return self.plan.draws[:-1] if self.plan.tail else self.plan.draws
 
     def js(self, value: Dim) -> str:
         return js_dim(value, self.name_of)
@@ -93,17 +100,29 @@ class WebglSection:
         return print_kernel(kernel, self.kernel_name(kernel.name)).rstrip()
 
     def call(self, call: CpuCall) -> dict[str, str]:
-        """A call between draws: what it reads back, copies, calls and uploads."""
+        """A call between draws or after: what it reads back, copies, calls and uploads."""
         reads = ", ".join(self.at(p, self.js(at)) for p, at in call.reads)
         copies = ", ".join(f"[{self.weight(p)}, {self.js(at)}]" for p, at in call.copies)
         writes = ", ".join(self.at(p, self.js(at)) for p, at in call.written)
-        calls = "; ".join(
-            f"{self.kernel_name(kernel.name)}(" + ", ".join(
-                ["memory", *map(self.js, offsets), *map(self.name_of, kernel.dims)]) + ")"
-            for kernel, offsets in call.kernels)
+        calls = [f"{self.kernel_name(kernel.name)}(" + ", ".join(
+            ["memory", *map(self.js, offsets), *map(self.name_of, kernel.dims)]) + ")"
+            for kernel, offsets in call.kernels]
+        calls += [self.handed(*result) for result in call.results]
+        arguments = "memory, heap" if call.results else "memory"
         return {"text": f"{{ reads: [{reads}], copies: [{copies}], "
-                        f"call: (memory) => {{ {calls}; }}, writes: [{writes}] }}",
+                        f"call: ({arguments}) => {{ {'; '.join(calls)}; }}, writes: [{writes}] }}",
                 "comment": comment_text(call.formula)}
+
+    def handed(self, name: str, type_: TensorType, at: Dim) -> str:
+        """An output's way from the memory of the calls to that of the module."""
+        view, start = VIEWS[type_.dtype], self.js(at)
+        return (f"heap.{view}.set(memory.{view}.subarray({start}, "
+                f"{self.js(at + type_.size)}), {self.js(self.home(name))})")
+
+    def home(self, name: str) -> Dim:
+        """Where an output lies in the module's memory, in elements."""
+        port = next(p for p in self.program.outputs if p.name == name)
+        return element_offset(self.program.buffer(port.buffer))
 
     def scratch(self) -> str:
         """Bytes that the calls between draws need at most; empty if there are none."""
@@ -121,8 +140,7 @@ class WebglSection:
         return f"[{', '.join(fields)}]"
 
     def result(self, name: str, placed: Placed) -> str:
-        port = next(p for p in self.program.outputs if p.name == name)
-        return self.tensor(placed, port.buffer)
+        return self.at(placed, self.js(self.home(name)))
 
     def weight(self, placed: Placed) -> str:
         """A weight, or what was expanded to it at load; in panels where the memory has them."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from transpile.ir.dims import Dim, ceildiv
+from transpile.fuse import Group
+from transpile.ir.dims import Dim, ceildiv, nonnegative
 from transpile.ir.graph import Node
+from transpile.ir.types import TensorType
 from transpile.lower.stmt import Kernel
 from transpile.targets.glsl.textures import Placed, layout_of
 
@@ -21,6 +23,7 @@ class CpuCall:
         reads: what is read back from textures, and where to, in elements of its own view.
         copies: weights and inputs, which lie in the module's memory, and where to.
         written: what draws and results need of it: its texture, and where it lies.
+        results: outputs of the model by name and where they lie, if this comes after all draws.
         words: size of that memory in units of four bytes.
         label: what is computed; `formula` and `where` are the last kernel's.
     """
@@ -29,6 +32,7 @@ class CpuCall:
     reads: tuple[tuple[Placed, Dim], ...]
     copies: tuple[tuple[Placed, Dim], ...]
     written: tuple[tuple[Placed, Dim], ...]
+    results: tuple[tuple[str, TensorType, Dim], ...]
     words: Dim
     label: str
     formula: str = ""
@@ -66,9 +70,9 @@ def in_parts(steps: Sequence[S], *, merged: bool) -> list[tuple[S, ...]]:
     return [*parts, tuple(held)] if held else parts
 
 
-def cpu_call(steps: Sequence[Step], places: Mapping[Node, Placed], written: Sequence[Node]
-             ) -> CpuCall:
-    """The call of some kernels that gives the nodes `written`."""
+def cpu_call(steps: Sequence[Step], places: Mapping[Node, Placed], written: Sequence[Node],
+             outputs: Sequence[tuple[str, Node]] = ()) -> CpuCall:
+    """The call of some kernels that gives the nodes `written`, and outputs by name."""
     memory = _Memory()
     kernels = []
     for one in steps:
@@ -84,9 +88,41 @@ def cpu_call(steps: Sequence[Step], places: Mapping[Node, Placed], written: Sequ
                    for n in stored)
     last = steps[-1]
     return CpuCall(tuple(kernels), reads, copies,
-                   tuple((places[n], memory.place(n)) for n in written), memory.words,
+                   tuple((places[n], memory.place(n)) for n in written),
+                   tuple((name, n.type, memory.place(n)) for name, n in outputs), memory.words,
                    " + ".join(s.output.name for s in steps), last.formula,
                    str(replace(last.output.where, part_of="")))
+
+
+TAIL = 2**14
+"""Operations that the CPU has done before a shader for them would have begun."""
+
+FEW = 2**12
+"""Elements up to which reading a tensor back takes no longer than reading one."""
+
+MANY = 2**14
+"""Elements that draws store from which on a program less is worth it."""
+
+
+def tail_of(groups: Sequence[Group], on_cpu: Callable[[Group], S]) -> list[S]:
+    """The last groups, as far as they are better left to the CPU.
+
+    A model often ends in a few numbers, for which shaders would have to be compiled, and which are
+    read back anyway.
+    """
+    tail: list[S] = []
+    work: Dim = 0
+    drawn: Dim = sum((g.output.type.size for g in groups), 0)
+    for group in reversed(groups):
+        one = on_cpu(group)
+        assert one.kernel is not None
+        work, drawn = work + one.kernel.flops, drawn - group.output.type.size
+        read = sum((n.type.size for n in one.reads if not n.is_constant), 0)
+        if not (nonnegative(TAIL - work) and nonnegative(FEW - read)
+                and nonnegative(drawn - MANY)):
+            break
+        tail.insert(0, one)
+    return tail
 
 
 class _Memory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -16,7 +16,7 @@ from transpile.ir.graph import Graph, Node
 from transpile.lower.legalize import Gather, NotGatherError, gathers
 from transpile.lower.stmt import Kernel
 from transpile.lower.storage import ROW_MAJOR, Storage
-from transpile.targets.glsl.cpu import CpuCall, cpu_call, in_parts
+from transpile.targets.glsl.cpu import CpuCall, cpu_call, in_parts, tail_of
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
 from transpile.targets.glsl.shader import build_shader, can_target_four
 from transpile.targets.glsl.textures import (
@@ -79,7 +79,7 @@ class WebglPlan:
         shaders: fragment shaders without version line and precisions.
         textures: all that are ever allocated.
         weights: constants, uploaded once; `arrays` holds all constants by name.
-        results: pairs of output name and where it lies.
+        results: pairs of output name and where it lies, for those that draws make; see `tail`.
     """
 
     shaders: tuple[str, ...]
@@ -96,6 +96,12 @@ class WebglPlan:
         drawn = [d.output for d in self.draws if isinstance(d, Draw)]
         made = [p.texture for d in self.draws if isinstance(d, CpuCall) for p, _ in d.written]
         return frozenset([*drawn, *made, *(p.texture for _, p in self.results)])
+
+    @property
+    def tail(self) -> CpuCall | None:
+        """A call on the CPU after all draws, which gives results itself."""
+        last = self.draws[-1] if self.draws else None
+        return last if isinstance(last, CpuCall) and last.results else None
 
     @property
     def summary(self) -> str:
@@ -145,8 +151,8 @@ def plan_webgl(graph: Graph, *, merged: bool = True) -> WebglPlan:
     """The draws of an optimised graph whose nodes have unique names.
 
     Args:
-        merged: what runs on the CPU shares calls; otherwise each kernel has a call of its own, as
-            those want who look at single steps.
+        merged: what runs on the CPU shares calls, and small last kernels run there; otherwise each
+            kernel there has a call of its own, as those want who look at single steps.
     """
     from transpile.compile import panels_of
     from transpile.regions import Part
@@ -157,30 +163,41 @@ def plan_webgl(graph: Graph, *, merged: bool = True) -> WebglPlan:
     for node in (*graph.inputs, *graph.constants):
         layouts[node] = panel_layout(node.type) if node in panels else layout_of(node.type)
     storage = Storage(panels)
-    passes = [p for group in groups for p in _passes(group, layouts, storage)]
-    sources = [p.source for p in passes if p.source is not None]
-    shaders, *shared = share_programs(sources)
-    programs = zip(*shared, strict=True)
+    tail = tail_of(groups, lambda g: _on_cpu(g, layouts)) if merged else []
+    passes = [p for group in groups[:len(groups) - len(tail)]
+              for p in _passes(group, layouts, storage)] + tail
+    shaders, *shared = share_programs([p.source for p in passes if p.source is not None])
     textures = _Textures()
     fixed = _used_constants(passes, graph)
     weights = tuple(replace(textures.add(n, layouts[n]), panel=panels.get(n, 0)) for n in fixed)
     inputs = tuple(textures.add(n, layouts[n]) for n in graph.inputs)
+    draws = _draws(in_parts(passes, merged=merged), graph, textures, zip(*shared, strict=True),
+                   direct=merged)
+    results = tuple((name, textures.of[root(n)]) for name, n in graph.outputs
+                    if root(n) in textures.of)
+    values = {n.name: n.value for n in graph.constants}
+    return WebglPlan(shaders, tuple(textures.slots), weights, values, inputs, results, draws)
+
+
+def _draws(parts: Sequence[Sequence[_Pass]], graph: Graph, textures: _Textures,
+           programs: Iterator[tuple[int, tuple[Dim, ...]]], *, direct: bool
+           ) -> tuple[Draw | CpuCall, ...]:
+    """Draws and calls with their textures; with `direct` a last call gives outputs itself."""
     draws: list[Draw | CpuCall] = []
-    parts = in_parts(passes, merged=merged)
     last = _last_reads(parts, graph)
     for step, part in enumerate(parts):
-        written = [p for p in part if p.kernel is None or last.get(p.output, step) > step]
+        on_cpu = part[0].kernel is not None
+        outputs = _outputs_of(part, graph) if direct and on_cpu and part is parts[-1] else []
+        written = [p for p in part if not on_cpu or (
+            last.get(p.output, step) > step and not outputs)]
         for one in written:
             textures.reuse(one.output, one.layout)
-        draws.append(cpu_call(part, textures.of, [p.output for p in written]) if part[0].kernel
+        draws.append(cpu_call(part, textures.of, [p.output for p in written], outputs) if on_cpu
                      else _draw(part[0], textures.of, *next(programs)))
         for node in {n for p in part for n in (*p.reads, p.output)}:
             if last.get(node, step) == step and not node.is_constant and node.op != "input":
                 textures.release(node)
-    results = tuple((name, textures.of[root(n)]) for name, n in graph.outputs)
-    values = {n.name: n.value for n in graph.constants}
-    return WebglPlan(shaders, tuple(textures.slots), weights, values, inputs, results,
-                     tuple(draws))
+    return tuple(draws)
 
 
 def _draw(one: _Pass, places: Mapping[Node, Placed], program: int, sizes: tuple[Dim, ...]) -> Draw:
@@ -231,6 +248,12 @@ def _used_constants(passes: Sequence[_Pass], graph: Graph) -> list[Node]:
                          if n.is_constant and p.kernel is None)
     read.update(dict.fromkeys(root(n) for _, n in graph.outputs if root(n).is_constant))
     return list(read)
+
+
+def _outputs_of(part: Sequence[_Pass], graph: Graph) -> list[tuple[str, Node]]:
+    """The model's outputs that a part makes."""
+    made = {p.output for p in part}
+    return [(name, root(n)) for name, n in graph.outputs if root(n) in made]
 
 
 def _last_reads(parts: Sequence[Sequence[_Pass]], graph: Graph) -> dict[Node, int]:
