@@ -12,7 +12,7 @@ from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.share import share
 from transpile.lower.stmt import Argument, If, Stmt, Store
 from transpile.ops.registry import Accessor
-from transpile.ops.winograd import Matrix, matrices, taps_of, tiles
+from transpile.ops.winograd import Matrix, matrices, tiles
 
 
 def _sum_of(terms: Sequence[tuple[float, Expr]]) -> tuple[float, Expr | None]:
@@ -207,21 +207,19 @@ def build_winograd_weight(context: RoutineContext, w: Accessor, *, tile: int) ->
         lambda p, c, value: context.store((p, k, panel * width + c), value)))
 
 
-def build_winograd_output(context: RoutineContext, m: Accessor, *, tile: int,
+def build_winograd_output(context: RoutineContext, m: Accessor, *, tile: int, taps: int,
                           shape: tuple[Dim, ...]) -> tuple[Stmt, ...]:
     """Every tile of products transformed back."""
     outer, at = _tile_loops(_grid(shape, tile))
-    return loops(outer, _output(context, tile, taps_of(m.type, tile), shape, at,
-                                Axis("c", shape[3]), 0, m))
+    return loops(outer, _output(context, tile, taps, shape, at, Axis("c", shape[3]), 0, m))
 
 
 def build_winograd_bands(context: RoutineContext, x: Accessor, w: Accessor, *, tile: int,
-                         rows: int, shape: tuple[Dim, ...]) -> tuple[Stmt, ...]:
+                         taps: int, rows: int, shape: tuple[Dim, ...]) -> tuple[Stmt, ...]:
     """A convolution, `rows` rows of tiles at a time, whose transforms stay in the cache."""
-    taps = taps_of(w.type, tile)
     batch, height, cols = tiles(x.type.shape, tile, taps)
-    count, (points, inputs, outputs) = rows * cols, w.type.shape
-    assert isinstance(points, int)
+    inputs, outputs = w.type.shape[1:]
+    count, points = rows * cols, (tile + taps - 1)**2
     outer = [Axis("n", batch), Axis("band", height // rows)]
     n, band = (axis(a.name, a.extent) for a in outer)
     inner = [Axis("y", rows), Axis("x", cols)]
@@ -243,11 +241,11 @@ def build_winograd_panels(context: RoutineContext, points: Accessor, w: Accessor
     Transformed weights are several times as large as what they are made of. Where they would come
     from memory, and few tiles use them, making them anew in the cache costs less.
     """
-    count, height, inputs = points.type.shape
-    assert isinstance(count, int)
-    outputs = w.type.shape[3]
+    height = points.type.shape[1]
+    taps, _, inputs, outputs = w.type.shape
     width = w.panel or outputs
-    assert isinstance(width, int)
+    assert isinstance(width, int) and isinstance(taps, int)
+    count = (tile + taps - 1)**2
     panel = Axis("panel", outputs // width)
     at_panel, k = axis(panel.name, panel.extent), axis("k", inputs)
     right = _Planes.of(context, count, inputs, width)
@@ -258,8 +256,8 @@ def build_winograd_panels(context: RoutineContext, points: Accessor, w: Accessor
         *loops([Axis("k", inputs)], _weight(context, w, tile, k, at_panel, width,
                                             lambda p, c, value: right.store(p, k, c, value))),
         *context.nested(nest),
-        *loops(outer, _output(context, tile, taps_of(points.type, tile), shape, at,
-                              Axis("c", width), at_panel * width, made.load))])
+        *loops(outer, _output(context, tile, taps, shape, at, Axis("c", width), at_panel * width,
+                              made.load))])
 
 
 def _grid(shape: tuple[Dim, ...], tile: int) -> tuple[Dim, Dim, Dim]:

@@ -63,13 +63,6 @@ def tiles(shape: tuple[Dim, ...], tile: int, taps: int) -> tuple[Dim, Dim, Dim]:
     return batch, (height - beyond) // tile, (width - beyond) // tile
 
 
-def taps_of(points: TensorType, tile: int) -> int:
-    """The taps in each direction, of values at all points."""
-    count = points.shape[0]
-    assert isinstance(count, int), points
-    return math.isqrt(count) - tile + 1
-
-
 def _infer_input(x: TensorType, tile: int, taps: int) -> TensorType:
     batch, rows, cols = tiles(x.shape, tile, taps)
     return x.with_shape(((tile + taps - 1)**2, batch * rows * cols, x.shape[3]))
@@ -97,14 +90,13 @@ def winograd_weight(w: np.ndarray, tile: int) -> np.ndarray:
     return result.reshape(-1, *w.shape[2:]).astype(w.dtype)
 
 
-def _infer_output(m: TensorType, tile: int, shape: tuple[Dim, ...]) -> TensorType:
+def _infer_output(m: TensorType, tile: int, taps: int, shape: tuple[Dim, ...]) -> TensorType:
     return m.with_shape(shape)
 
 
-def winograd_output(m: np.ndarray, tile: int, shape: tuple[int, ...]) -> np.ndarray:
+def winograd_output(m: np.ndarray, tile: int, taps: int, shape: tuple[int, ...]) -> np.ndarray:
     """Products at all points back to an image: [points, tiles, O] to `shape` [N, H, W, O]."""
-    n = math.isqrt(len(m))
-    matrix = np.array(matrices(tile, n - tile + 1)[2])
+    matrix, n = np.array(matrices(tile, taps)[2]), tile + taps - 1
     batch, height, width, channels = shape
     rows, cols = -(-height // tile), -(-width // tile)
     grid = m.reshape(n, n, batch, rows, cols, channels)
@@ -113,30 +105,29 @@ def winograd_output(m: np.ndarray, tile: int, shape: tuple[int, ...]) -> np.ndar
     return np.ascontiguousarray(result[:, :height, :width]).astype(m.dtype)
 
 
-def _infer_bands(x: TensorType, w: TensorType, tile: int, rows: int, shape: tuple[Dim, ...]
-                 ) -> TensorType:
-    count = tiles(x.shape, tile, taps_of(w, tile))[1]
+def _infer_bands(x: TensorType, w: TensorType, tile: int, taps: int, rows: int,
+                 shape: tuple[Dim, ...]) -> TensorType:
+    count = tiles(x.shape, tile, taps)[1]
     if count % rows != 0:
         raise ShapeError(f"winograd: {count} rows of tiles are no whole bands of {rows}",
                          fix="take a divisor")
     return x.with_shape(shape)
 
 
-def winograd_bands(x: np.ndarray, w: np.ndarray, tile: int, rows: int, shape: tuple[int, ...]
-                   ) -> np.ndarray:
+def winograd_bands(x: np.ndarray, w: np.ndarray, tile: int, taps: int, rows: int,
+                   shape: tuple[int, ...]) -> np.ndarray:
     """A whole convolution, `rows` rows of tiles at a time.
 
     Args:
         x: a padded image [N, H, W, C].
         w: weights [points, C, O], as `winograd_weight` gives them.
     """
-    points = winograd_input(x, tile, math.isqrt(len(w)) - tile + 1)
-    return winograd_output(points @ w, tile, shape)
+    return winograd_output(winograd_input(x, tile, taps) @ w, tile, taps, shape)
 
 
 def _infer_panels(points: TensorType, w: TensorType, tile: int, shape: tuple[Dim, ...]
                   ) -> TensorType:
-    if _infer_weight(w, tile).shape[:2] != (points.shape[0], points.shape[2]):
+    if _infer_weight(w, tile).shape[1] != points.shape[2]:
         raise ShapeError(f"winograd: the weight {w} does not fit the points {points}")
     return points.with_shape(shape)
 
@@ -149,7 +140,7 @@ def winograd_panels(points: np.ndarray, w: np.ndarray, tile: int, shape: tuple[i
         points: [points, tiles, C], as `winograd_input` gives them.
         w: weights [taps, taps, C, O].
     """
-    return winograd_output(points @ winograd_weight(w, tile), tile, shape)
+    return winograd_output(points @ winograd_weight(w, tile), tile, len(w), shape)
 
 
 register(Op("winograd_input", _infer_input, winograd_input,
@@ -164,14 +155,15 @@ register(Op("winograd_weight", _infer_weight, winograd_weight,
                 sample("float32[5,5,2,1]", tile=2), sample("float32[3,3,1,5]", tile=2))))
 register(Op("winograd_output", _infer_output, winograd_output,
             routine("build_winograd_output", module="winograd", epilogue=True, parallel=True), (
-                sample("float32[36,2,3]", tile=4, shape=(1, 4, 8, 3)),
-                sample("float32[36,4,2]", tile=4, shape=(1, 5, 7, 2)),
-                sample("float32[36,4,2]", tile=2, shape=(1, 3, 4, 2)),
-                sample("float32[16,6,1]", tile=2, shape=(3, 2, 3, 1)))))
+                sample("float32[36,2,3]", tile=4, taps=3, shape=(1, 4, 8, 3)),
+                sample("float32[36,4,2]", tile=4, taps=3, shape=(1, 5, 7, 2)),
+                sample("float32[36,4,2]", tile=2, taps=5, shape=(1, 3, 4, 2)),
+                sample("float32[16,6,1]", tile=2, taps=3, shape=(3, 2, 3, 1)))))
 register(Op("winograd_bands", _infer_bands, winograd_bands,
             routine("build_winograd_bands", module="winograd", epilogue=True, parallel=True), (
-                sample("float32[1,10,6,3]", "float32[36,3,5]", tile=4, rows=1, shape=(1, 7, 3, 5)),
-                sample("float32[2,15,9,4]", "float32[36,4,8]", tile=3, rows=2,
+                sample("float32[1,10,6,3]", "float32[36,3,5]", tile=4, taps=3, rows=1,
+                       shape=(1, 7, 3, 5)),
+                sample("float32[2,15,9,4]", "float32[36,4,8]", tile=3, taps=4, rows=2,
                        shape=(2, 11, 6, 8)))))
 register(Op("winograd_panels", _infer_panels, winograd_panels,
             routine("build_winograd_panels", module="winograd", epilogue=True, parallel=True), (

@@ -12,7 +12,6 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import call_reference
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
-from transpile.passes.tools import part_of
 from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
@@ -113,14 +112,14 @@ def _convolution(node: Node, weight: Node, tile: int, *, strided: bool, again: b
     band = _band(rows, cols * point * (channels + filters))
     if kept <= CACHE and band < rows:
         matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
-        return whole("winograd_bands", image, matrices, rows=band)
+        return whole("winograd_bands", image, matrices, taps=taps, rows=band)
     tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
     if again and kept > LARGE_WEIGHT and node.shape[0] * rows * cols <= FEW_TILES:
         return whole("winograd_panels", tiles, weight)
     matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
     products = make("contract", tiles, matrices, equation="ptc,pco->pto", where=node.where,
                     label=f"{name}.products")
-    return whole("winograd_output", products)
+    return whole("winograd_output", products, taps=taps)
 
 
 def _band(rows: int, row_bytes: int) -> int:
@@ -153,16 +152,15 @@ def _phases(image: Node, label: str) -> Node:
 def _phases_of_weight(weight: Node) -> Node:
     """The weights that fit `_phases`: [k, k, C, O] to [t, t, 4C, O], t = (k + 1) / 2."""
     side, _, channels, filters = weight.shape
-    taps = (side + 1) // 2
-    source = weight
+    taps, name = (side + 1) // 2, weight.name
     steps: tuple[tuple[str, dict[str, Any]], ...] = (
         ("pad", {"low": (0, 0, 0, 0), "high": (1, 1, 0, 0), "mode": "constant", "value": 0.0}),
         ("reshape", {"shape": (taps, 2, taps, 2, channels, filters)}),
         ("transpose", {"perm": (0, 2, 1, 3, 4, 5)}),
         ("reshape", {"shape": (taps, taps, 4 * channels, filters)}))
     for op, attrs in steps:
-        weight = make(op, weight, **attrs, where=weight.where, label=weight.name)
-    return part_of(source, "phases", _value(weight)) if source.is_constant else weight
+        weight = make(op, weight, **attrs, where=weight.where, label=f"{name}.phases")
+    return weight
 
 
 def _value(weight: Node) -> np.ndarray:
