@@ -193,6 +193,41 @@ def test_what_depends_on_values_is_refused_with_the_reason() -> None:
         import_model(proto)
 
 
+WINDOWS = {
+    "same": "y = MaxPool<kernel_shape: ints = [3, 3], strides: ints = [2, 2], auto_pad: string = "
+            '"SAME_UPPER">(x)',
+    "same_lower": "y = AveragePool<kernel_shape: ints = [3, 2], strides: ints = [2, 2], auto_pad: "
+                  'string = "SAME_LOWER">(x)',
+    "ceil": "y = MaxPool<kernel_shape: ints = [3, 3], strides: ints = [2, 2], ceil_mode: int = 1>"
+            "(x)",
+    "conv": "a = Conv<strides: ints = [2, 2], auto_pad: string = \"SAME_UPPER\">(x, w) "
+            "b = MaxPool<kernel_shape: ints = [1, 1], strides: ints = [2, 2]>(x) y = Add(a, b)"}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_that_depend_on_the_size(name: str) -> None:
+    weights = "<float[2, 2, 3, 3] w>" if name == "conv" else ""
+    proto = model(f"(float[N, 2, H, W] x) => (float[N, 2, A, B] y) {weights} {{ {WINDOWS[name]} }}")
+    del proto.graph.initializer[:]
+    if weights:
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(values(2, 2, 3, 3), "w"))
+    module = agrees(proto, {"x": values(1, 2, 7, 8)})
+    agrees(proto, {"x": values(2, 2, 6, 9)}, module=module)
+
+
+def test_old_forms() -> None:
+    x = values(2, 3, 4, 4)
+    rows = {k: np.abs(values(3, 4, 4, seed=i)) + 1 for i, k in enumerate("smbv")}
+    text = """(float[2, 3, 4, 4] x) => (float[2, 3, 8, 12] y) {
+        a = BatchNormalization<spatial: int = 0>(x, s, b, m, v)
+        y = Upsample<height_scale: float = 2.0, width_scale: float = 3.0>(a) }"""
+    proto = model(text, 6)
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(v, k) for k, v in rows.items())
+    found = transpile.compile(OnnxModel(proto), None, ["js"]).run({"x": x})["y"]
+    wanted = (x - rows["m"]) / np.sqrt(rows["v"] + 1e-5) * rows["s"] + rows["b"]
+    np.testing.assert_allclose(found, wanted.repeat(2, 2).repeat(3, 3), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("op", "attributes"), [
     ("AveragePool", "kernel_shape: ints = [3, 3], pads: ints = [1, 1, 1, 1]"),
     ("MaxPool", "kernel_shape: ints = [2, 2], strides: ints = [2, 2]"),

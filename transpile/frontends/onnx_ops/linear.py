@@ -12,7 +12,7 @@ from transpile.frontends.onnx_values import Site, Tensor
 from transpile.frontends.tracer import apply
 from transpile.ir.dims import Dim
 
-Pairs = tuple[tuple[int, int], ...]
+Pairs = tuple[tuple[Dim, Dim], ...]
 
 
 @onnx_op("MatMul")
@@ -63,16 +63,37 @@ def pad_pairs(n: Site, sizes: Sequence[Dim], kernel: Sequence[int], stride: Sequ
         return tuple((int(pads[i]), int(pads[i + rank])) for i in range(rank))
     if mode == "VALID":
         return ((0, 0),) * rank
-    if all(s == 1 for s in stride):
-        totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-    else:
-        totals = [max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0) for size, s, d, k in
-                  zip(static_sizes(n, sizes, f"auto_pad={mode}"), stride, dilation, kernel,
-                      strict=True)]
-    return split_pads(totals, mode)
+    reaches = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    return split_pads([_same(n, size, s, reach) for size, s, reach in
+                       zip(sizes, stride, reaches, strict=True)], mode)
 
 
-def split_pads(totals: Sequence[int], mode: str) -> Pairs:
+def _same(n: Site, size: Dim, stride: int, reach: int) -> Dim:
+    """What padding of one axis is in all, so that a window starts at each `stride`."""
+    if stride == 1 or reach == 1:
+        return reach - 1
+    if not isinstance(size, int) and reach < stride:
+        static_sizes(n, [size], "auto_pad")
+    total = ((size + stride - 1) // stride - 1) * stride + reach - size
+    return max(total, 0) if isinstance(total, int) else total
+
+
+def padded_ends(x: Tensor, pairs: Pairs, value: float = 0.0, first: int = 2
+                ) -> tuple[Tensor, Any]:
+    """`x` padded if that depends on a size, and what padding is left to do.
+
+    Args:
+        first: the first spatial axis.
+    """
+    if all(isinstance(p, int) for pair in pairs for p in pair):
+        return x, pairs
+    after = (0,) * (x.ndim - first - len(pairs))
+    low, high = ((*(0,) * first, *ends, *after) for ends in zip(*pairs, strict=True))
+    x = apply("pad", x, low=low, high=high, mode="constant", value=value)
+    return x, ((0, 0),) * len(pairs)
+
+
+def split_pads(totals: Sequence[Dim], mode: str) -> Pairs:
     """Padding shared between both ends; the odd element goes to the end in SAME_UPPER."""
     small = [(t // 2, t - t // 2) for t in totals]
     return tuple(p if mode == "SAME_UPPER" else p[::-1] for p in small)
@@ -93,7 +114,7 @@ def convolved(n: Site, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     kernel = kernel_of(weight, n)
     rank = len(kernel)
     stride, dilation = spatial_ints(n, "strides", rank), spatial_ints(n, "dilations", rank)
-    pairs = pad_pairs(n, x.shape[2:], kernel, stride, dilation)
+    x, pairs = padded_ends(x, pad_pairs(n, x.shape[2:], kernel, stride, dilation))
     operands = [x, weight] if bias is None else [x, weight, bias]
     return apply(f"conv{rank}d", *operands, stride=stride, padding=pairs, dilation=dilation,
                  groups=n.attr("group", 1))
@@ -108,8 +129,8 @@ def conv_transpose(n: Site) -> Any:
     extra = tuple(n.attr("output_padding", (0,) * rank))
     pairs = _transpose_pads(n, x.shape[2:], kernel, stride, dilation, extra)
     # Padding differs at both ends: what the end lacks is output padding, which may be negative.
-    padding = tuple(p for p, _ in pairs)
-    after = tuple(p - q + e for (p, q), e in zip(pairs, extra, strict=True))
+    padding: Any = tuple(p for p, _ in pairs)
+    after: Any = tuple(p - q + e for (p, q), e in zip(pairs, extra, strict=True))
     operands = [x, weight] if bias is None else [x, weight, bias]
     return apply(f"conv_transpose{rank}d", *operands, stride=stride, padding=padding,
                  output_padding=after, dilation=dilation, groups=n.attr("group", 1))

@@ -22,6 +22,8 @@ def per_channel(x: Tensor, rank: int) -> Tensor:
 def batch_norm(n: Site) -> Any:
     x, scale, bias, mean, var = (n[i] for i in range(5))
     eps = n.attr("epsilon", 1e-5)
+    if not n.attr("spatial", 1):  # before opset 9: statistics of each position
+        return (x - mean) / np.sqrt(var + np.float32(eps)) * scale + bias
     if not n.attr("training_mode", 0):
         return apply("batch_norm", x, mean, var, scale, bias, eps=eps)
     axes = (0, *range(2, x.ndim))

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
-from transpile.frontends.onnx_ops.linear import Pairs, pad_pairs, spatial_ints, static_sizes
+from transpile.frontends.onnx_ops.linear import (
+    Pairs,
+    pad_pairs,
+    padded_ends,
+    spatial_ints,
+    static_sizes,
+)
 from transpile.frontends.onnx_values import Site, Tensor
 from transpile.frontends.tracer import Tracer, apply
 from transpile.ir.dims import Dim
@@ -27,23 +33,26 @@ class Window:
         self.pairs = pad_pairs(n, x.shape[2:], self.kernel, self.stride, self.dilation)
         self.extras: Pairs = ((0, 0),) * rank
         if n.attr("ceil_mode", 0):
-            sizes = static_sizes(n, x.shape[2:], "ceil_mode")
-            self.extras = tuple((0, e) for e in map(self._extra, range(rank), sizes))
+            self.extras = tuple((0, self._extra(n, a, d)) for a, d in enumerate(x.shape[2:]))
 
-    def _extra(self, axis: int, size: int) -> int:
+    def _extra(self, n: Site, axis: int, size: Dim) -> Dim:
         """What ceil_mode adds behind, unless the last window would start in the padding."""
         low, high = self.pairs[axis]
         reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
         stride = self.stride[axis]
-        count = -((size + low + high - reach) // -stride) + 1
-        if (count - 1) * stride >= size + low:
-            count -= 1
-        return max((count - 1) * stride + reach - size - low - high, 0)
+        start = (size + low + high - reach + stride - 1) // stride * stride
+        never = isinstance(high, int) and high + stride <= reach
+        if not never:
+            last, *inside = static_sizes(n, [start, size, low], "ceil_mode")
+            start = last - stride if last >= sum(inside) else last
+        extra = start + reach - size - low - high
+        return max(extra, 0) if isinstance(extra, int) else extra
 
     def padded(self, image: Tensor, value: float, edge: float | None = None) -> Tensor:
         """`[N, *S, C]` with padding of `value`, and what ceil_mode adds of `edge`."""
-        image = pad_spatial(image, self.pairs, value)
-        return pad_spatial(image, self.extras, value if edge is None else edge)
+        for pairs, fill in ((self.pairs, value), (self.extras, value if edge is None else edge)):
+            image = pad_spatial(*padded_ends(image, pairs, fill, 1), fill)
+        return image
 
     def slide(self, op: str, image: Tensor) -> Tensor:
         return apply(op, image, window=self.kernel, stride=self.stride, dilation=self.dilation)
@@ -52,14 +61,19 @@ class Window:
         return self.slide("window_sum", self.padded(image, 0.0))
 
 
+def wide(pairs: Pairs) -> bool:
+    """True if there is, or may be, any padding."""
+    return any(p != 0 for pair in pairs for p in pair)
+
+
 @onnx_op("AveragePool")
 def average_pool(n: Site) -> Any:
     x = n[0]
     window = Window(n, x)
     inside = 1.0 if n.attr("count_include_pad", 0) else 0.0
     total = window.total(channels_last(x))
-    plain = inside or not any(map(any, window.pairs))
-    if plain and not any(map(any, window.extras)):
+    plain = inside or not wide(window.pairs)
+    if plain and not wide(window.extras):
         return channels_first(total * np.float32(1 / np.prod(window.kernel)))
     unit = apply("broadcast_to", np.float32(1), shape=(1, *x.shape[2:], 1))
     counts = window.slide("window_sum", window.padded(unit, inside, 0.0))

@@ -126,7 +126,10 @@ def resized(n: Site, x: Tensor, axes: dict[int, Axis]) -> Any:
 
 @onnx_op("Upsample")
 def upsample(n: Site) -> Any:
-    scales = n.attr("scales") or n.array(1, "the scales").tolist()
+    if n.version < 7:
+        scales = [1.0, 1.0, n.required("height_scale"), n.required("width_scale")]
+    else:
+        scales = n.attr("scales") or n.array(1, "the scales").tolist()
     return _scaled(n, n[0], dict(enumerate(scales)), {})
 
 
