@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn import datasets
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -17,10 +18,12 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -49,11 +52,14 @@ CLASSIFIERS = [
     (SVC(kernel="poly"), CANCER), (GaussianNB(), IRIS), (LinearDiscriminantAnalysis(), CANCER),
     (MLPClassifier(max_iter=40, random_state=0), IRIS), (SGDClassifier(random_state=0), CANCER),
     (make_pipeline(StandardScaler(), PCA(3), LogisticRegression()), WINE),
+    (VotingClassifier([("a", LogisticRegression(max_iter=500)), ("b", GaussianNB())],
+                      voting="soft"), IRIS),
     (make_pipeline(SimpleImputer(), MinMaxScaler(), SVC(probability=True)), IRIS)]
 
 REGRESSORS = [
     (Ridge(), 1e-6), (RandomForestRegressor(12, random_state=0), 1e-6), (SVR(), 1e-6),
-    (make_pipeline(PolynomialFeatures(), StandardScaler(), Ridge()), 1e-5)]
+    (make_pipeline(PolynomialFeatures(), StandardScaler(), Ridge()), 1e-5),
+    (KNeighborsRegressor(4, weights="distance"), 1e-4)]
 
 
 def rows(data: Any) -> np.ndarray:
@@ -152,3 +158,6 @@ def test_errors_say_what_to_do() -> None:
     from sklearn.decomposition import FastICA
     with pytest.raises(UnsupportedError, match="FastICA"):
         transpile.compile(FastICA(2, random_state=0).fit(rows(IRIS)))
+    isotonic = CalibratedClassifierCV(GaussianNB(), method="isotonic").fit(IRIS.data, IRIS.target)
+    with pytest.raises(UnsupportedError, match="isotonic"):
+        transpile.trace(isotonic)

@@ -149,12 +149,14 @@ def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
     kind = FloatTensorType if type_.dtype == "float32" else Int64TensorType
     register_converters(estimator)
+    refuse_isotonic(estimator)
     start = [(name, kind([None, type_.shape[-1]]))]
 
     def write(options: Any) -> Any:
         with warnings.catch_warnings(), plain_integers():
             warnings.simplefilter("ignore")
-            return to_onnx(estimator, initial_types=start, options=options, target_opset=OPSETS)
+            return positive_distances(to_onnx(estimator, initial_types=start, options=options,
+                                              target_opset=OPSETS))
     try:
         try:
             return write({"zipmap": False})
@@ -165,6 +167,31 @@ def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
             f"skl2onnx cannot write {type(last_step(estimator)).__name__}",
             why=" ".join(str(error).split())[:200],
             fix="see https://onnx.ai/sklearn-onnx/supported.html") from error
+
+
+def refuse_isotonic(estimator: Any) -> None:
+    """UnsupportedError for what skl2onnx writes wrongly: steps where there should be lines."""
+    from transpile.frontends.sklearn_numeric import parts
+    if any(type(p).__name__ == "CalibratedClassifierCV" and p.method == "isotonic"
+           for p in parts(estimator)):
+        raise UnsupportedError(
+            "isotonic calibration is not supported",
+            why="skl2onnx takes the nearest point where scikit-learn interpolates",
+            fix='use CalibratedClassifierCV(method="sigmoid")')
+
+
+def positive_distances(proto: Any) -> Any:
+    """Neighbours weighted by distance: skl2onnx makes distances negative, then cuts them off."""
+    makers = {o: n for n in proto.graph.node for o in n.output}
+
+    def maker(name: str) -> str:
+        return str(makers[name].op_type) if name in makers else ""
+    for node in proto.graph.node:
+        first = node.input[0] if node.input else ""
+        if node.op_type == "Max" and maker(first) == "Mul" and (
+                maker(makers[first].input[0]) == "TopK"):
+            node.input[0] = makers[first].input[0]
+    return proto
 
 
 def plain_integers() -> Any:

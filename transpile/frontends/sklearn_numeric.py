@@ -52,6 +52,8 @@ def numeric_copy(estimator: Any) -> Any:
         number_classes(part)
         number_categories(part)
         vars(part).pop("feature_names_in_", None)
+        if hasattr(part, "flatten_transform"):
+            part.flatten_transform = False  # skl2onnx refuses it, and no prediction needs it
     return result
 
 
