@@ -62,9 +62,9 @@ def build_module(name: str, stem: Path, weights_file: bool = False) -> transpile
 
 
 def build_webgl(name: str, stem: Path) -> None:
-    """Our module with WebGL2 at STEM.webgl.mjs."""
+    """Our module with WebGL2 at STEM.webgl.mjs, its weights in a file as the other's are."""
     transpile.build(MODELS[name](), stem.with_suffix(".webgl.mjs"), targets=("js", "webgl"),
-                    verify=False)
+                    weights_file=True, verify=False)
 
 
 def prepare_model(name: str, folder: Path, say: Callable[[str], None]) -> Path:

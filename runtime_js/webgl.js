@@ -174,15 +174,17 @@ export function readTensor(gl, { frame, isFloat, layers }, size, width) {
   return whole.subarray(0, size);
 }
 
-// Waits until the GPU has done everything so far, without blocking the page.
+// Waits until the GPU has done everything so far, without blocking the page. Looking all the time
+// would take a processor from a GPU that is the CPU.
 export async function finished(gl, expected) {
   const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
   gl.flush();
-  // Looking again and again takes time from a GPU that is the CPU.
-  if (expected > 8) await new Promise((resolve) => setTimeout(resolve, expected / 2));
-  while (!gl.isContextLost() && gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED) {
-    await nextTask();
-  }
+  const start = performance.now();
+  let pause = expected * 0.75;
+  do {
+    await (pause > 2 ? new Promise((resolve) => setTimeout(resolve, pause)) : nextTask());
+    pause = (performance.now() - start) / 16;
+  } while (!gl.isContextLost() && gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED);
   gl.deleteSync(sync);
 }
 
