@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from transpile.ir.dims import nonnegative
 from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import call_reference
 from transpile.ops.compact import EXPANSIONS
@@ -114,7 +115,7 @@ def _convolution(node: Node, weight: Node, tile: int, *, strided: bool, again: b
         matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
         return whole("winograd_bands", image, matrices, taps=taps, rows=band)
     tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
-    if again and kept > LARGE_WEIGHT and node.shape[0] * rows * cols <= FEW_TILES:
+    if again and kept > LARGE_WEIGHT and nonnegative(FEW_TILES - node.shape[0] * rows * cols):
         return whole("winograd_panels", tiles, weight)
     matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
     products = make("contract", tiles, matrices, equation="ptc,pco->pto", where=node.where,
