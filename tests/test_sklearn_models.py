@@ -31,6 +31,7 @@ from sklearn.preprocessing import (
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
+    QuantileTransformer,
     StandardScaler,
 )
 from sklearn.svm import SVC, SVR
@@ -104,6 +105,12 @@ def test_clusters_and_their_distances() -> None:
     got = run(means, x)
     np.testing.assert_array_equal(got["predict"], means.predict(x))
     np.testing.assert_allclose(got["transform"], means.transform(x), atol=1e-4)
+
+
+def test_quantiles_are_searched_by_gathers_of_gathers() -> None:
+    x = rows(IRIS)
+    quantiles = QuantileTransformer(n_quantiles=20).fit(x)
+    np.testing.assert_allclose(run(quantiles, x)["transform"], quantiles.transform(x), atol=1e-5)
 
 
 def test_classes_with_names_give_numbers_and_labels() -> None:

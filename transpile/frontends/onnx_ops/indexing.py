@@ -10,6 +10,7 @@ from transpile.frontends.onnx_ops import onnx_op, refuse
 from transpile.frontends.onnx_ops.shapes import axis_attr
 from transpile.frontends.onnx_values import Site, Tensor
 from transpile.frontends.tracer import apply, cast
+from transpile.ir.graph import topological
 
 refuse("the shape of its result depends on values", "NonZero", "Unique", "NonMaxSuppression")
 refuse("it draws random numbers", "RandomUniform", "RandomNormal", "RandomUniformLike",
@@ -23,9 +24,16 @@ refuse("strings are not supported", "StringConcat", "StringSplit", "StringNormal
 refuse("decoding pictures is the page's work", "ImageDecoder")
 
 
+def stored(index: Tensor) -> Any:
+    """Indices that come from a gather themselves, in memory: nested ones would grow as trees."""
+    if any(node.op == "take" for node in topological([index.node])):
+        return apply("copy", index)
+    return index
+
+
 @onnx_op("Gather")
 def gather(n: Site) -> Any:
-    return apply("take", n[0], n[1], axis=axis_attr(n, n[0].ndim))
+    return apply("take", n[0], stored(n[1]), axis=axis_attr(n, n[0].ndim))
 
 
 @onnx_op("GatherElements")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op, refuse
+from transpile.frontends.onnx_ops.indexing import stored
 from transpile.frontends.onnx_ops.ml_scores import class_outputs, post_transform, two_classes
 from transpile.frontends.onnx_values import Site
 from transpile.frontends.tracer import Tracer, apply, as_tracer, cast
@@ -147,7 +148,7 @@ def fitted(x: Tracer, width: int) -> Any:
 
 @onnx_op("ArrayFeatureExtractor", domain=DOMAIN)
 def array_feature_extractor(n: Site) -> Any:
-    x, index = n[0], n[1]
+    x, index = n[0], stored(n[1])
     picked = apply("take", x, index.reshape((index.size,)), axis=x.ndim - 1)
     return picked.reshape((1, index.size)) if x.ndim == 1 else picked
 
