@@ -149,7 +149,7 @@ def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
     kind = FloatTensorType if type_.dtype == "float32" else Int64TensorType
     register_converters(estimator)
-    refuse_isotonic(estimator)
+    refuse_wrong(estimator)
     start = [(name, kind([None, type_.shape[-1]]))]
 
     def write(options: Any) -> Any:
@@ -169,15 +169,27 @@ def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
             fix="see https://onnx.ai/sklearn-onnx/supported.html") from error
 
 
-def refuse_isotonic(estimator: Any) -> None:
-    """UnsupportedError for what skl2onnx writes wrongly: steps where there should be lines."""
+WRONG: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("CalibratedClassifierCV", lambda p: p.method == "isotonic", "isotonic calibration"),
+    ("SimpleImputer", lambda p: bool(p.add_indicator), "the indicator of missing values"),
+    ("MLPClassifier", lambda p: p.out_activation_ == "logistic" and p.n_outputs_ > 1,
+     "several labels at once"),
+    ("XGBRFClassifier", lambda p: True, "a random forest of XGBoost"),  # noqa: ARG005
+    ("XGBRegressor", lambda p: p.objective == "reg:logistic", "logistic regression of XGBoost"),
+    ("LGBMRegressor", lambda p: p.boosting_type == "rf", "a random forest of LightGBM"),
+    ("LGBMClassifier", lambda p: p.boosting_type == "rf" or p.objective == "multiclassova",
+     "a random forest, or one against all, of LightGBM"))
+"""What the converters write without an error, and wrongly: a class, a condition, and its name."""
+
+
+def refuse_wrong(estimator: Any) -> None:
+    """UnsupportedError for what would give other numbers than the original."""
     from transpile.frontends.sklearn_numeric import parts
-    if any(type(p).__name__ == "CalibratedClassifierCV" and p.method == "isotonic"
-           for p in parts(estimator)):
-        raise UnsupportedError(
-            "isotonic calibration is not supported",
-            why="skl2onnx takes the nearest point where scikit-learn interpolates",
-            fix='use CalibratedClassifierCV(method="sigmoid")')
+    for part in parts(estimator):
+        for name, condition, what in WRONG:
+            if type(part).__name__ == name and condition(part):
+                raise UnsupportedError(f"{name}: {what} is not supported",
+                                       why="the converter to ONNX writes it wrongly")
 
 
 def positive_distances(proto: Any) -> Any:
