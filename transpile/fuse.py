@@ -52,12 +52,9 @@ class Group:
     pads_inside: bool = False
 
     @property
-    def inputs(self) -> tuple[Node, ...]:
-        """The nodes that the kernel reads, in order of use."""
-        found: dict[Node, None] = {}
-        for node in self.members:
-            found.update({i: None for i in node.inputs if i not in self.members})
-        return tuple(found)
+    def inputs(self) -> frozenset[Node]:
+        """The nodes that the kernel reads."""
+        return frozenset(i for n in self.members for i in n.inputs) - self.members
 
 
 def form_of(node: Node) -> Form:

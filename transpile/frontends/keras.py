@@ -123,7 +123,7 @@ def rename(proto: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
             new[info.name] = name
     taken = {n for node in proto.graph.node for n in node.output} | {
         t.name for t in proto.graph.initializer}
-    for name in taken - set(new):
+    for name in sorted(taken - set(new)):
         if name in new.values():
             new[name] = f"{name}_inner"
     for node in proto.graph.node:

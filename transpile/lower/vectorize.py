@@ -319,7 +319,7 @@ def _split(loop: For, found: dict[str, str], copies: int) -> list[Stmt]:
     stop = loop.stop - (loop.stop - loop.start) % step
     lane = Axis(loop.axis.name, loop.axis.extent - (step - LANES))  # all lanes of it count
     outside = _outside_floats(loop)
-    result: list[Stmt] = [Let(n, spread(Local(n))) for n in outside - set(found)]
+    result: list[Stmt] = [Let(n, spread(Local(n))) for n in outside if n not in found]
     body: list[Stmt] = []
     for copy in range(copies):
         at = atom(lane) + LANES * copy
@@ -341,11 +341,12 @@ def _vector_name(name: str, copy: int) -> str:
     return f"{name}Lanes{copy or ''}"
 
 
-def _outside_floats(loop: For) -> set[str]:
-    """Floats from outside that the loop only reads: spread once before it."""
+def _outside_floats(loop: For) -> list[str]:
+    """Floats from outside that the loop only reads, in order of use: spread once before it."""
     changed = _changed(loop.body)
-    return {p.name for s in statements(loop.body) for e in own_exprs(s) for p in parts(e)
-            if isinstance(p, Local) and p.dtype == "float32"} - changed
+    return list(dict.fromkeys(
+        p.name for s in statements(loop.body) for e in own_exprs(s) for p in parts(e)
+        if isinstance(p, Local) and p.dtype == "float32" and p.name not in changed))
 
 
 def _renamed(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt, ...]:

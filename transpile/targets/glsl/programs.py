@@ -194,7 +194,7 @@ def _draws(parts: Sequence[Sequence[_Pass]], graph: Graph, textures: _Textures,
             textures.reuse(one.output, one.layout)
         draws.append(cpu_call(part, textures.of, [p.output for p in written], outputs) if on_cpu
                      else _draw(part[0], textures.of, *next(programs)))
-        for node in {n for p in part for n in (*p.reads, p.output)}:
+        for node in dict.fromkeys(n for p in part for n in (*p.reads, p.output)):
             if last.get(node, step) == step and not node.is_constant and node.op != "input":
                 textures.release(node)
     return tuple(draws)
