@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import transpile
+from transpile.errors import UnsupportedError
 
 
 class Call(nn.Module):
@@ -44,3 +45,9 @@ def test_agrees_with_pytorch(name: str) -> None:
     wanted = wanted if isinstance(wanted, tuple) else (wanted,)
     for got, want in zip(module.run({"x": x}).values(), wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_what_the_exporter_drops_is_refused() -> None:
+    net = Call(lambda x: F.avg_pool2d(x, 2, divisor_override=3))
+    with pytest.raises(UnsupportedError, match="divisor_override"):
+        transpile.trace(net, {"x": "float32[1, 2, 4, 4]"})

@@ -259,6 +259,7 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     import torch
 
     from transpile.frontends.torch_recurrent import translations
+    refuse_divisor(program)
     try:
         with quiet(), contextlib.redirect_stdout(None):
             written = torch.onnx.export(
@@ -277,6 +278,16 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     name_sizes(proto)
     name_inputs(proto)
     return proto
+
+
+def refuse_divisor(program: Any) -> None:
+    """UnsupportedError for an argument that torch.onnx drops without a word."""
+    for node in program.graph.nodes:
+        if str(node.target).startswith("aten.avg_pool") and (
+                node.kwargs.get("divisor_override") or (len(node.args) > 6 and node.args[6])):
+            raise UnsupportedError("a pool with divisor_override is not supported",
+                                   why="torch.onnx drops it",
+                                   fix="multiply the result of a pool without it")
 
 
 def name_layers(proto: Any) -> None:
