@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from emit_programs import Builder, copies, emit, line, program, weighted
 
+import transpile
 from transpile.emit.options import PageOptions
 from transpile.emit.page import control
 from transpile.ir.dims import Dim, dim
@@ -151,3 +152,35 @@ def test_picture(file_page: FilePage, tmp_path: Path) -> None:
     page.wait_for_function("document.querySelector('.best .value').textContent === '1'")
     values = page.locator("#output-0 .value").all_text_contents()
     assert values == ["1", "0", "0", "1", "0", "0"]
+
+
+@transpile.model(x=transpile.spec("float32", (2,)), h=transpile.spec("float32", (2,)),
+                 outputs=("total", "hn"))
+def running(x: Any, h: Any) -> Any:
+    """The sum of all that was given so far."""
+    hn = x + h
+    return hn.sum(), hn
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("target", ["js", "wasm"])
+def test_reset_of_a_state(file_page: FilePage, tmp_path: Path, target: str) -> None:
+    path = tmp_path / "page.html"
+    transpile.build(running, path, targets=[target], state={"h": "hn"}, verify=False)
+    page = file_page.open(path)
+    page.wait_for_selector("body[data-ready]")
+    for total in ("2", "4", "6"):
+        page.wait_for_selector(f"#output-0[data-best='{total}']")
+        page.click("#predict")
+    page.wait_for_selector("#output-0[data-best='8']")
+    page.click("#reset")
+    assert page.text_content("#status") == "Reset: the next run begins with a state of zeros"
+    assert page.text_content("#output-0") == "8"
+    page.click("#predict")
+    page.wait_for_selector("#output-0[data-best='2']")
+    assert f"ms on {target}" in page.text_content("#status")
+    assert file_page.errors == []
+
+
+def test_only_a_state_has_a_reset() -> None:
+    assert 'id="reset"' not in emit(line(), format="html").code

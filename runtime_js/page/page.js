@@ -247,8 +247,22 @@ export async function predictOnce(model, config, controls) {
   return time;
 }
 
+export function showStatus(textContent, className = '') {
+  Object.assign(document.getElementById('status'), { textContent, className });
+}
+
+// The button of a model with a state.
+export function startReset(page) {
+  const button = document.getElementById('reset');
+  if (!button) return;
+  button.addEventListener('click', () => {
+    if (!page.model) return;
+    page.model.reset();
+    showStatus('Reset: the next run begins with a state of zeros');
+  });
+}
+
 export async function startPage(api, config) {
-  const status = document.getElementById('status');
   const kinds = { numbers: numberBoxes, drawing, picture, list: numberList };
   const page = { model: null, given: () => readControls(config, controls), use };
   const speed = startSpeed(api, config, page);
@@ -259,10 +273,9 @@ export async function startPage(api, config) {
     waiting = false;
     try {
       last = await predictOnce(page.model, config, controls);
-      const textContent = `${last.toFixed(last < 10 ? 2 : 0)} ms on ${page.model.target}`;
-      Object.assign(status, { textContent, className: '' });
+      showStatus(`${last.toFixed(last < 10 ? 2 : 0)} ms on ${page.model.target}`);
     } catch (error) {
-      fail(error.message);
+      showStatus(error.message, 'error');
     }
     document.body.dataset.ready = 'true';
   }
@@ -271,10 +284,6 @@ export async function startPage(api, config) {
     page.model = model;
     speed.render();
     return run();
-  }
-
-  function fail(message) {
-    Object.assign(status, { textContent: message, className: 'error' });
   }
 
   // Changes that come faster than frames are answered once.
@@ -291,8 +300,9 @@ export async function startPage(api, config) {
     return control;
   });
   document.getElementById('predict').addEventListener('click', () => page.model && run());
+  startReset(page);
   const model = await speed.open('auto');
-  if (!model) return fail(speed.reason('auto'));
+  if (!model) return showStatus(speed.reason('auto'), 'error');
   await use(model);
   // What answers at once is measured unasked.
   return last < 50 && speed.measureAll();

@@ -58,6 +58,7 @@ def page(program: Program, options: EmitOptions, global_name: str, code: str,
     script = "\n".join(map(_page_file, SCRIPTS))
     text = render("page.html.j2", title=title, text=html_text(which.text), code=code,
                   inputs=[_heading(p) for p in program.inputs], config=_script_json(config),
+                  state=bool(program.state),
                   outputs=[_heading(p) for p in program.outputs], global_name=global_name,
                   style=_page_file("page.css"),
                   script=script.replace("export ", ""),
