@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,9 @@ BATCH = dim("batch")
     ("float32", (BATCH, 1, 28, 28), "drawing"), ("float32", (BATCH, 8, 8, 1), "drawing"),
     ("uint8", (16, 16), "drawing"), ("float32", (BATCH, 3, 224, 224), "picture"),
     ("float32", (1, 96, 96, 3), "picture"), ("uint8", (3, 32, 32), "picture"),
+    ("uint8", (dim("H"), dim("W"), 4), "picture"), ("uint8", (40, 50, 4), "picture"),
+    ("float32", (BATCH, 3, dim("H"), dim("W")), "picture"),
+    ("uint8", (dim("H"), 48, 3), "picture"), ("float32", (dim("H"), dim("W"), 4), "numbers"),
     ("int32", (BATCH, 64), "list"), ("int32", (dim("n"),), "list"), ("float32", (20,), "list"),
     ("float32", (BATCH, 100, 200), "list"), ("float32", (3, 5), "numbers"),
 ])
@@ -132,26 +137,86 @@ def test_a_script_under_a_strict_policy(file_page: FilePage) -> None:
     assert not [e for e in file_page.errors if "icon" not in e and "img-src" not in e]
 
 
-@pytest.mark.browser
-def test_picture(file_page: FilePage, tmp_path: Path) -> None:
-    import struct
-    import zlib
-    pixels = np.zeros((8, 8, 4), np.uint8)
-    pixels[..., 0], pixels[..., 3] = 255, 255  # red all over
-
+def write_png(path: Path, pixels: np.ndarray) -> Path:
+    """A file with pixels uint8[height, width, 4]."""
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
+    height, width, _ = pixels.shape
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    png = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 6, 0, 0, 0))
-           + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-    (tmp_path / "red.png").write_bytes(png)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n"
+                     + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.browser
+def test_picture(file_page: FilePage, tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[..., 0], pixels[..., 3] = 255, 255  # red all over
     page = open_page(file_page, tmp_path, echo("float32", (1, 8, 8, 3)))
-    page.set_input_files("#input-0 input[type=file]", tmp_path / "red.png")
+    page.set_input_files("#input-0 input[type=file]", write_png(tmp_path / "red.png", pixels))
     page.wait_for_function("document.querySelector('.best .value').textContent === '1'")
     values = page.locator("#output-0 .value").all_text_contents()
     assert values == ["1", "0", "0", "1", "0", "0"]
+
+
+def double(x: Any) -> Any:
+    return x.astype(np.float32) * 2
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("type_", "scaled"), [
+    ("uint8[H, W, 4]", (15, 25)), ("uint8[1, 3, H, W]", (15, 25)), ("uint8[H, 50, 4]", (30, 50)),
+    ("uint8[40, 60, 4]", (40, 60))])
+def test_pictures_of_their_own_size(file_page: FilePage, tmp_path: Path, type_: str,
+                                    scaled: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (15, 25, 4)).astype(np.uint8)
+    pixels[..., 3] = 255
+    path = tmp_path / "page.html"
+    transpile.build(double, path, {"x": type_}, ["js"], verify=False)
+    page = file_page.open(path)
+    page.wait_for_selector("body[data-ready]")
+    page.set_input_files("#input-0 input[type=file]", write_png(tmp_path / "some.png", pixels))
+    height, width = scaled
+    shape = f"1, 3, {height}, {width}" if "3" in type_ else f"{height}, {width}, 4"
+    page.wait_for_function("text => document.querySelector('.values')?.innerText.includes(text)",
+                           arg=f"[{shape}]")
+    values = page.text_content(".values").split("]: ")[1].split(", ")[:20]
+    if scaled == (15, 25):
+        seen = pixels[0, :20, 0] if "3" in type_ else pixels.ravel()[:20]
+        assert [float(v) for v in values] == [2.0 * v for v in seen]
+    assert page.evaluate("c => [c.height, c.width]", page.query_selector("canvas")) == [*scaled]
+    assert file_page.errors == []
+
+
+@pytest.mark.browser
+def test_a_lost_canvas_gets_its_picture_back(file_page: FilePage, tmp_path: Path) -> None:
+    """Browsers may lose canvases with the WebGL contexts that measuring gives back."""
+    page = open_page(file_page, tmp_path, echo("uint8", (1, 8, 8, 4)))
+    pixels = np.full((8, 8, 4), 255, np.uint8)
+    page.set_input_files("#input-0 input[type=file]", write_png(tmp_path / "white.png", pixels))
+    page.wait_for_function("document.querySelector('.best .value').textContent === '255'")
+    corner = """() => {
+      const canvas = document.querySelector('canvas');
+      if (!%d) canvas.width = canvas.width;  // empties it
+      else canvas.dispatchEvent(new Event('contextrestored'));
+      return canvas.getContext('2d').getImageData(0, 0, 1, 1).data[0];
+    }"""
+    assert page.evaluate(corner % 0) == 0
+    page.click("#predict")
+    assert page.locator("#output-0 .value").first.text_content() == "255"
+    assert page.evaluate(corner % 1) == 255
+
+
+@pytest.mark.browser
+def test_a_file_that_is_no_picture(file_page: FilePage, tmp_path: Path) -> None:
+    page = open_page(file_page, tmp_path, echo("float32", (1, 8, 8, 3)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    page.set_input_files("#input-0 input[type=file]", tmp_path / "notes.txt")
+    page.wait_for_selector("#status.error")
+    assert "notes.txt is no image" in page.text_content("#status")
 
 
 @transpile.model(x=transpile.spec("float32", (2,)), h=transpile.spec("float32", (2,)),

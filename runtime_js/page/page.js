@@ -32,6 +32,19 @@ export function numberBoxes(input, changed) {
   return { root, read: () => boxes.map((box) => Number(box.value)) };
 }
 
+// What is on a canvas at the last `keep()`: a canvas is empty after a GPU has lost its contexts.
+export function keptPixels(context) {
+  const { canvas } = context;
+  const kept = {
+    image: null,
+    keep() {
+      kept.image = context.getImageData(0, 0, canvas.width, canvas.height);
+    }
+  };
+  canvas.addEventListener('contextrestored', () => context.putImageData(kept.image, 0, 0));
+  return kept;
+}
+
 // Lets a pointer draw white lines on a canvas.
 export function drawOn(canvas, context, changed) {
   let from = null;
@@ -40,6 +53,8 @@ export function drawOn(canvas, context, changed) {
     const box = canvas.getBoundingClientRect();
     const to = [(event.clientX - box.left) * canvas.width / box.width,
       (event.clientY - box.top) * canvas.height / box.height];
+    Object.assign(context, { lineCap: 'round', lineJoin: 'round', strokeStyle: '#fff' });
+    context.lineWidth = canvas.height / 9;
     context.beginPath();
     context.moveTo(...(from.length ? from : to));
     context.lineTo(...to);
@@ -48,9 +63,6 @@ export function drawOn(canvas, context, changed) {
     changed();
   }
 
-  context.lineCap = context.lineJoin = 'round';
-  context.lineWidth = canvas.height / 9;
-  context.strokeStyle = '#fff';
   canvas.addEventListener('pointerdown', (event) => {
     from = [];
     canvas.setPointerCapture(event.pointerId);
@@ -63,8 +75,7 @@ export function drawOn(canvas, context, changed) {
 }
 
 // The mean ink, 0 to 1, of each cell of `cell` x `cell` pixels.
-export function meanInk(context, width, height, cell) {
-  const pixels = context.getImageData(0, 0, width * cell, height * cell).data;
+export function meanInk(pixels, width, height, cell) {
   return Array.from({ length: width * height }, (_, i) => {
     const [left, top] = [i % width * cell, Math.floor(i / width) * cell];
     let ink = 0;
@@ -84,7 +95,11 @@ export function drawing(input, changed) {
   canvas.width = width * cell;
   canvas.height = height * cell;
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  drawOn(canvas, context, changed);
+  const kept = keptPixels(context);
+  drawOn(canvas, context, () => {
+    kept.keep();
+    changed();
+  });
 
   function show(values) {
     for (let i = 0; i < width * height; i++) {
@@ -92,6 +107,7 @@ export function drawing(input, changed) {
       context.fillStyle = `rgb(${ink},${ink},${ink})`;
       context.fillRect(i % width * cell, Math.floor(i / width) * cell, cell, cell);
     }
+    kept.keep();
   }
 
   const empty = new Array(width * height).fill(low);
@@ -105,22 +121,25 @@ export function drawing(input, changed) {
   show(input.example || empty);
   return {
     root,
-    read: () => meanInk(context, width, height, cell).map((ink) => {
+    read: () => meanInk(kept.image.data, width, height, cell).map((ink) => {
       const value = low + (high - low) * ink;
       return input.whole ? Math.round(value) : value;
     })
   };
 }
 
-// An image file, chosen or dropped, cut to the middle and scaled to the input's size.
+// An image file, chosen or dropped, cut to the middle and scaled to the input's size; a side that
+// the input leaves open (0) is the image's own.
 export function picture(input, changed) {
-  const { width, height, low, high, channelsLast } = input;
+  const { width, height } = input;
   const root = element('label', 'drop');
   const canvas = element('canvas', 'paper');
-  canvas.width = width;
-  canvas.height = height;
+  canvas.width = width || 64;
+  canvas.height = height || 64;
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.fillRect(0, 0, width, height);
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  const kept = keptPixels(context);
+  kept.keep();
   const chooser = element('input');
   chooser.type = 'file';
   chooser.accept = 'image/*';
@@ -129,11 +148,14 @@ export function picture(input, changed) {
   function show(file) {
     if (!file) return;
     createImageBitmap(file).then((image) => {
-      const scale = Math.max(width / image.width, height / image.height);
+      const scale = Math.max(width / image.width, height / image.height) || 1;
       const [w, h] = [image.width * scale, image.height * scale];
-      context.drawImage(image, (width - w) / 2, (height - h) / 2, w, h);
+      canvas.width = width || Math.round(w);
+      canvas.height = height || Math.round(h);
+      context.drawImage(image, (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
+      kept.keep();
       changed();
-    });
+    }, () => showStatus(`${file.name} is no image that this browser reads`, 'error'));
   }
 
   chooser.addEventListener('change', () => show(chooser.files[0]));
@@ -142,18 +164,7 @@ export function picture(input, changed) {
     event.preventDefault();
     show(event.dataTransfer.files[0]);
   });
-
-  function read() {
-    const pixels = context.getImageData(0, 0, width, height).data;
-    const count = width * height;
-    return Array.from({ length: 3 * count }, (_, i) => {
-      const [pixel, channel] = channelsLast ? [Math.floor(i / 3), i % 3]
-        : [i % count, Math.floor(i / count)];
-      const at = 4 * pixel + channel;
-      return input.whole ? pixels[at] : low + (high - low) * pixels[at] / 255;
-    });
-  }
-  return { root, read };
+  return { root, read: () => kept.image };
 }
 
 // Whole numbers with commas between; a fixed length is filled up with zeros.
@@ -230,7 +241,7 @@ export function readControls(config, controls) {
   const given = Object.create(null);
   config.inputs.forEach((input, i) => {
     const data = controls[i].read();
-    given[input.name] = { data, shape: shapeFor(input, data) };
+    given[input.name] = data instanceof ImageData ? data : { data, shape: shapeFor(input, data) };
   });
   return given;
 }

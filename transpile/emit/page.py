@@ -14,9 +14,11 @@ import numpy as np
 from transpile.emit.golden import golden_inputs
 from transpile.emit.names import html_text
 from transpile.emit.options import EmitOptions, PageOptions
+from transpile.emit.pictures import picture_layout
 from transpile.emit.runtime import runtime_folder
 from transpile.errors import InternalError
 from transpile.ir.dims import evaluate
+from transpile.ir.types import TensorType
 from transpile.program import Port, Program
 
 NUMBER_BOXES = 16
@@ -115,24 +117,31 @@ def control(port: Port) -> dict[str, Any]:
     whole = port.type.dtype != "float32"
     size = int(np.prod(shape, dtype=np.int64))
     base = {"name": port.name, "shape": shape, "open": is_open, "whole": whole}
-    image = _image(shape) if port.type.dtype in ("float32", "uint8") and not is_open else None
+    drawable = port.type.dtype in ("float32", "uint8") and not is_open
+    image = (drawable and _drawing(shape)) or _picture(port.type)
     if image:
         return {**base, **image}
     return {**base, "kind": "numbers" if size <= NUMBER_BOXES and not is_open else "list"}
 
 
-def _image(shape: list[int]) -> dict[str, Any] | None:
-    """The layout of an image with one or three channels; None if it is not one."""
+def _drawing(shape: list[int]) -> dict[str, Any] | None:
+    """The size of an image with one channel, small enough to be drawn; None if it is not one."""
     core = shape[next((i for i, d in enumerate(shape) if d != 1), len(shape)):]
-    if len(shape) >= 3 and len(core) == 3 and 3 in (core[0], core[-1]) and min(core[1:2]) > 4:
-        last = core[-1] == 3
-        height, width = core[:2] if last else core[1:]
-        return {"kind": "picture", "height": height, "width": width, "channelsLast": last}
     if len(core) == 3 and core[-1] == 1:
         core = core[:2]
     if len(core) == 2 and min(core) >= 5 and max(core) <= MAX_DRAWING:
         return {"kind": "drawing", "height": core[0], "width": core[1]}
     return None
+
+
+def _picture(type_: TensorType) -> dict[str, Any] | None:
+    """The sides of a picture, 0 for one that may be any; None where the module takes none."""
+    layout = picture_layout(type_)
+    if not layout:
+        return None
+    sides = [type_.shape[layout.index(side)] for side in "HW"]
+    height, width = (side if isinstance(side, int) else 0 for side in sides)
+    return {"kind": "picture", "height": height, "width": width}
 
 
 def _input(port: Port, options: PageOptions) -> dict[str, Any]:
@@ -162,7 +171,6 @@ def _start(port: Port, found: dict[str, Any], limits: tuple[float, float]) -> li
     size = int(np.prod(found["shape"], dtype=np.int64))
     if found["kind"] == "numbers":
         return [1] * size
-    from transpile.ir.types import TensorType
     flat = Port(port.name, TensorType(port.type.dtype, (size,)), port.buffer)
     values = golden_inputs([flat], 1, {}, {port.name: limits})[port.name]
     return [round(float(v), 3) if values.dtype == np.float32 else int(v) for v in values]
