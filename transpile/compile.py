@@ -150,8 +150,8 @@ class _Builder:
 
     def add(self, group: Group) -> None:
         root = self.storage.root
-        if all(i in self.storage.places and root(i) is root(group.output)
-               for i in group.output.inputs) and group.output.op == "concat":
+        if group.output.op == "concat" and all(self.storage.inside(i, group.output)
+                                               for i in group.output.inputs):
             return
         kernel, nodes, sizes = self._kernel(group)
         shape = anonymous(kernel)
@@ -188,7 +188,8 @@ class _Builder:
 
     def _is_filled(self, group: Group) -> bool:
         """True for a pad whose inside another call stores."""
-        return group.output.op == "pad" and group.output.inputs[0] in self.storage.places
+        return group.output.op == "pad" and self.storage.inside(group.output.inputs[0],
+                                                                group.output)
 
 
 def anonymous(kernel: Kernel) -> Kernel:
@@ -305,7 +306,7 @@ class _ArgNames:
 def _statements(group: Group, target: Target, values: Values, out: Argument,
                 scratches: list[Argument]) -> tuple[tuple[Stmt, ...], Dim]:
     output = group.output
-    if output.op == "pad" and output.inputs[0] in values.storage.places:
+    if output.op == "pad" and values.storage.inside(output.inputs[0], output):
         return fill_border(output, values.storage, out), 0
     if group.kind == "rows":
         body = build_rows(output, frozenset(group.members), values, out)

@@ -49,6 +49,10 @@ class Storage:
             else:
                 return node
 
+    def inside(self, node: Node, larger: Node) -> bool:
+        """True if `node` is stored in `larger`, for which it was made, and not in another one."""
+        return node in self.places and self.places[node].parent is larger
+
     def offset(self, node: Node, index: Sequence[Dim]) -> Dim:
         """Where an element of `node` lies in its buffer, in elements."""
         while node in self.places:
