@@ -257,6 +257,86 @@ def test_any_size_is_resized_by_whole_factors(rule: str, scale: int) -> None:
                                    rtol=1e-5, atol=1e-6)
 
 
+SYMBOLIC = [
+    ("nearest", "asymmetric", "floor"), ("nearest", "asymmetric", "ceil"),
+    ("nearest", "half_pixel", "round_prefer_floor"), ("nearest", "half_pixel", "round_prefer_ceil"),
+    ("nearest", "align_corners", "round_prefer_floor"), ("linear", "half_pixel", ""),
+    ("linear", "pytorch_half_pixel", ""), ("linear", "asymmetric", ""),
+    ("linear", "align_corners", ""), ("cubic", "half_pixel", ""), ("cubic", "align_corners", "")]
+
+
+@pytest.mark.parametrize(("mode", "how", "rule"), SYMBOLIC)
+def test_any_size_is_resized_to_the_size_of_another_tensor(mode: str, how: str, rule: str) -> None:
+    nearest = f', nearest_mode: string = "{rule}"' if rule else ""
+    proto = model(f'''(float[1, 2, H, W] x, float[A, B] like) => (float[1, 2, A, B] y) {{
+        lead = Constant<value_ints: ints = [1, 2]>()
+        goal = Shape(like)
+        sizes = Concat<axis: int = 0>(lead, goal)
+        y = Resize<mode: string = "{mode}", coordinate_transformation_mode: string = "{how}"
+            {nearest}>(x, , , sizes)
+    }}''')
+    module = None
+    for before, after in (((2, 5), (7, 3)), ((7, 4), (1, 8)), ((1, 3), (4, 6)), ((5, 6), (5, 9))):
+        module = agrees(proto, {"x": values(1, 2, *before), "like": values(*after)}, module=module)
+
+
+@pytest.mark.parametrize(("mode", "how", "scale"), [
+    ("nearest", "asymmetric", 0.5), ("nearest", "asymmetric", 1.5), ("linear", "half_pixel", 0.5),
+    ("linear", "half_pixel", 2.5), ("cubic", "half_pixel", 2.0), ("linear", "asymmetric", 1.25)])
+def test_any_size_is_resized_by_a_ratio(mode: str, how: str, scale: float) -> None:
+    proto = model(f'''(float[1, 2, H, 6] x) => (float[1, 2, A, 6] y) {{
+        scales = Constant<value_floats: floats = [1.0, 1.0, {scale}, 1.0]>()
+        y = Resize<mode: string = "{mode}", coordinate_transformation_mode: string = "{how}",
+                   nearest_mode: string = "floor">(x, , scales)
+    }}''')
+    module = agrees(proto, {"x": values(1, 2, 4, 6)})
+    agrees(proto, {"x": values(1, 2, 9, 6)}, module=module)
+
+
+@pytest.mark.parametrize(("start", "step"), [(0, 1), (1, 2)])
+def test_a_range_of_floats_reaches_to_a_size(start: int, step: int) -> None:
+    """As torch.arange(width, dtype=float32) is written, then repeated for each row."""
+    proto = model(f'''(float[H, W] x) => (float[H, A] y) {{
+        low = Constant<value_float: float = {start}.0>()
+        by = Constant<value_float: float = {step}.0>()
+        w = Shape<start: int = 1>(x)
+        axis = Constant<value_ints: ints = [0]>()
+        width = Squeeze(w, axis)
+        high = Cast<to: int = 1>(width)
+        line = Range(low, high, by)
+        h = Shape<start: int = 0, end: int = 1>(x)
+        across = Shape(line)
+        to = Concat<axis: int = 0>(h, across)
+        y = Expand(line, to)
+    }}''')
+    module = agrees(proto, {"x": values(3, 7)})
+    agrees(proto, {"x": values(4, 12)}, module=module)
+
+
+def test_constants_are_repeated_to_a_size() -> None:
+    proto = model('''(float[H, W] x) => (float[H, 2] y) {
+        row = Constant<value = float[1, 2] {3.0, 4.0}>()
+        h = Shape<start: int = 0, end: int = 1>(x)
+        two = Constant<value_ints: ints = [2]>()
+        to = Concat<axis: int = 0>(h, two)
+        y = Expand(row, to)
+    }''')
+    agrees(proto, {"x": values(3, 7)})
+
+
+def test_what_is_made_of_repeated_constants_is_computed_at_run_time() -> None:
+    proto = model('''(float[H, W] x) => (float[2] y) {
+        row = Constant<value = float[1, 2] {3.0, 4.0}>()
+        h = Shape<start: int = 0, end: int = 1>(x)
+        two = Constant<value_ints: ints = [2]>()
+        to = Concat<axis: int = 0>(h, two)
+        rows = Expand(row, to)
+        axis = Constant<value_ints: ints = [0]>()
+        y = ReduceSum<keepdims: int = 0>(rows, axis)
+    }''')
+    agrees(proto, {"x": values(3, 7)})
+
+
 def test_the_coverage_says_why_an_operator_is_missing() -> None:
     rows = {name: (state, reason) for name, state, reason in coverage()}
     assert rows["Conv"] == ("built", "")

@@ -285,6 +285,18 @@ def _dim_node(size: Poly) -> Node:
     return make_node("sum", ones, axes=(0,), keepdims=False)
 
 
+def dim_of(node: Node) -> Poly | None:
+    """The symbolic size whose value, perhaps cast or reshaped, a node of one element is."""
+    while node.op in ("cast", "reshape") and node.dtype != "bool":
+        node = node.inputs[0]
+    if node.op != "sum" or node.inputs[0].op != "broadcast_to":
+        return None
+    ones = node.inputs[0]
+    (size, *more), one = ones.type.shape or (1,), ones.inputs[0]
+    return size if isinstance(size, Poly) and not more and one.is_constant and np.all(
+        one.value == 1) else None
+
+
 def _cast_node(node: Node, dtype: str | None) -> Node:
     if node.is_constant and not node.attrs.get("parameter"):
         return constant(node.value.astype(dtype), node.name, node.where)
@@ -343,15 +355,21 @@ def promoted(*values: Any, dtype: str | None = None) -> list[Tracer]:
 
 
 def known_value(node: Node) -> np.ndarray | None:
-    """The value of a node that depends on constants only; None if it needs an input."""
+    """The value of a node that depends on constants only; None if it needs an input or a size."""
     from transpile.ops.registry import get
     if node.is_constant:
         return node.value
     order = list(topological([node]))
-    if any(n.op in ("input", "result") for n in order):
+    if any(n.op in ("input", "result") or n.type.names or _sized(n) for n in order):
         return None
     values: dict[Node, np.ndarray] = {}
     for n in order:
         values[n] = n.value if n.is_constant else np.asarray(
             get(n.op).reference(*(values[i] for i in n.inputs), **n.attrs))
     return values[node]
+
+
+def _sized(node: Node) -> bool:
+    """True if an attribute, such as a slice's start, is a symbolic size."""
+    return any(isinstance(d, Poly) for value in node.attrs.values()
+               for d in (value if isinstance(value, tuple) else (value,)))

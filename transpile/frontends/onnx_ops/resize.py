@@ -1,4 +1,4 @@
-"""Resize and Upsample: along each axis a few weighted elements, chosen before the module runs."""
+"""Resize and Upsample: along each axis a few weighted elements, chosen early if that can be."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_ops.linear import static_sizes
+from transpile.frontends.onnx_ops.resize_symbolic import SymbolicAxis, scaled_axis
+from transpile.frontends.onnx_ops.resize_symbolic import resample as symbolic_axis
 from transpile.frontends.onnx_values import Site, Tensor
 from transpile.frontends.tracer import apply, cast
 from transpile.ir.dims import Dim
@@ -158,7 +160,7 @@ def _scaled(n: Site, x: Tensor, scales: dict[int, float],
             region: dict[int, tuple[float, float]]) -> Any:
     symbolic = {a: s for a, s in scales.items() if s != 1 and not isinstance(x.shape[a], int)}
     if symbolic:
-        x = _repeated(n, x, symbolic)
+        x = _grown(n, x, symbolic)
     axes = {}
     for a, scale in scales.items():
         if a in symbolic or (scale == 1 and a not in region):
@@ -171,21 +173,36 @@ def _scaled(n: Site, x: Tensor, scales: dict[int, float],
     return resized(n, x, axes)
 
 
-def _repeated(n: Site, x: Tensor, scales: dict[int, float]) -> Tensor:
-    """Symbolic sizes grow by whole factors: elements repeated, or mixed with their neighbours."""
-    how = transformation(n)
+def _grown(n: Site, x: Tensor, scales: dict[int, float]) -> Tensor:
+    """Symbolic sizes resized: by whole factors without any gathering, if that is the same."""
+    how, rule = transformation(n), nearest_rule(n)
     mode = n.attr("mode", "nearest")
-    whole = all(s == int(s) for s in scales.values())
-    floors = how == "half_pixel" or nearest_rule(n) == "floor"
     linear = mode in ("bilinear", "linear") and x.node.dtype == "float32"
-    if not whole or not (linear or (mode == "nearest" and floors)) or how not in (
-            "half_pixel", "asymmetric", "pytorch_half_pixel"):
-        raise n.refuse("a symbolic size is resized by whole factors only, nearest or linear",
-                       "fix the size with --input NAME=DTYPE[SIZES]")
+    halves = how in ("half_pixel", "pytorch_half_pixel")
+    repeats = mode == "nearest" and (how == "half_pixel" or (how == "asymmetric"
+                                                             and rule == "floor"))
     for axis, scale in scales.items():
-        x = _phases(x, axis, int(scale), 0 if how == "asymmetric" else 0.5) if linear else (
-            np.repeat(x, int(scale), axis=axis))
+        if scale != int(scale) or not (repeats or (linear and (halves or how == "asymmetric"))):
+            before = x.shape[axis]
+            a = scaled_axis(n, before, scale)
+            if how == "align_corners" and n.importer.producer != "pytorch":
+                raise n.refuse("a symbolic size is not resized by a scale and aligned corners",
+                               "fix the size with --input NAME=DTYPE[SIZES]")
+            x = _symbolic(n, x, {axis: a})
+        elif linear:
+            x = _phases(x, axis, int(scale), 0 if how == "asymmetric" else 0.5)
+        else:
+            x = np.repeat(x, int(scale), axis=axis)
     return x
+
+
+def _symbolic(n: Site, x: Tensor, axes: dict[int, SymbolicAxis]) -> Any:
+    """Axes whose sizes are known at run time only, one after the other."""
+    mode = {"bilinear": "linear"}.get(n.attr("mode", "nearest"), n.attr("mode", "nearest"))
+    y = x if mode == "nearest" else cast(x, "float32")
+    for axis, a in axes.items():
+        y = symbolic_axis(n, y, axis, a, mode, transformation(n), nearest_rule(n))
+    return cast(y, x.node.dtype)
 
 
 def _phases(x: Tensor, axis: int, scale: int, centre: float) -> Tensor:
@@ -207,9 +224,14 @@ def _phases(x: Tensor, axis: int, scale: int, centre: float) -> Tensor:
 def _sized(n: Site, x: Tensor, sizes: dict[int, Dim],
            region: dict[int, tuple[float, float]]) -> Any:
     changed = {a: s for a, s in sizes.items() if s != x.shape[a] or a in region}
+    policy = n.attr("keep_aspect_ratio_policy", "stretch")
+    if policy == "stretch":
+        open_axes = {a: SymbolicAxis(x.shape[a], s, s, x.shape[a]) for a, s in changed.items()
+                     if not (isinstance(s, int) and isinstance(x.shape[a], int))}
+        x = _symbolic(n, x, open_axes)
+        changed = {a: s for a, s in changed.items() if a not in open_axes}
     befores = static_sizes(n, [x.shape[a] for a in changed], "Resize to sizes")
     goals = static_sizes(n, list(changed.values()), "Resize")
-    policy = n.attr("keep_aspect_ratio_policy", "stretch")
     if policy == "stretch":
         return resized(n, x, {a: Axis(b, g, g / b, *region.get(a, (0.0, 1.0)))
                               for a, b, g in zip(changed, befores, goals, strict=True)})

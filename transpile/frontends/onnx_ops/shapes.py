@@ -10,7 +10,7 @@ import numpy as np
 from transpile.frontends.onnx_ops import onnx_op
 from transpile.frontends.onnx_protos import inner_dtype
 from transpile.frontends.onnx_values import Site, Tensor, sizes_array
-from transpile.frontends.tracer import apply, cast
+from transpile.frontends.tracer import Tracer, apply, cast, dim_of
 from transpile.ir.dims import Dim, Poly, product
 from transpile.ir.types import broadcast
 
@@ -277,7 +277,7 @@ def trilu(n: Site) -> Any:
 
 @onnx_op("Range")
 def range_(n: Site) -> Any:
-    known = [n.known(i) for i in range(3)]
+    known = [bound(n, i) for i in range(3)]
     missing = next((i for i, v in enumerate(known) if v is None), None)
     if missing is not None:
         raise n.needs(missing, "the bounds")
@@ -286,10 +286,20 @@ def range_(n: Site) -> Any:
         kind = known[0].dtype if known[0] is not None else None
         count = max(int(np.ceil((limit - start) / delta)), 0)
         return np.asarray([start + k * delta for k in range(count)]).astype(kind).reshape(count)
+    if any(isinstance(v, float) and v != int(v) for v in (start, delta)):
+        raise n.refuse("a symbolic number of steps that are not whole")
+    start, delta = (v if isinstance(v, Poly) else int(v) for v in (start, delta))
     count = -(-(limit - start) // delta)
     steps = apply("iota", shape=(count,), axis=0, dtype="int32")
     steps = steps if delta == 1 else steps * np.int32(delta)
-    return steps if start == 0 else steps + start
+    return cast(steps if start == 0 else steps + start, n[1].node.dtype)
+
+
+def bound(n: Site, index: int) -> np.ndarray | None:
+    """An operand of Range, also where it is a symbolic size as a float."""
+    known, value = n.known(index), n.inputs[index]
+    size = dim_of(value.node) if known is None and isinstance(value, Tracer) else None
+    return known if size is None else np.asarray(size, object)
 
 
 @onnx_op("CenterCropPad")
