@@ -198,3 +198,36 @@ def test_calling_it_runs_pytorch() -> None:
     net, x = ResNet(), floats(1, 3, 16, 16)
     got = TorchModel(net)(x)
     np.testing.assert_allclose(got["logits"], expected(net, x)["logits"], atol=1e-6)
+
+
+class Deep(nn.Module):
+    """Strides and windows: the last image is 1 x 1 for small inputs, and torch looks whether."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 3, 2, 1)
+        self.gate = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.second(F.relu(self.first(x)))
+        return y * torch.sigmoid(self.gate(y.mean((2, 3), keepdim=True)))
+
+
+class BranchOnSize(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if x.shape[2] > 10 else x
+
+
+def test_images_of_any_size_that_the_windows_fit_into() -> None:
+    net = Deep()
+    module = transpile.compile(
+        transpile.model(net, x=transpile.spec("float32", ("n", 3, "h", "w"))), targets=["js"])
+    for shape in ((2, 3, 32, 48), (1, 3, 9, 13)):
+        x = floats(*shape)
+        np.testing.assert_allclose(module.run({"x": x})["output"], expected(net, x), atol=1e-6)
+
+
+def test_a_branch_on_a_size_is_no_bound() -> None:
+    with pytest.raises(UnsupportedError, match="only for some values of a named size"):
+        transpile.trace(transpile.model(BranchOnSize(), x=transpile.spec("float32",
+                                                                      ("n", 3, "h", "w"))))

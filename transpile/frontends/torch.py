@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,8 @@ import numpy as np
 
 from transpile.errors import DependencyError, SourceError, TraceError, UnsupportedError
 from transpile.frontends.foreign import needs
-from transpile.frontends.torch_dims import dynamic_shapes, example_sizes
+from transpile.frontends.torch_dims import dynamic_shapes, example_sizes, least_sizes
+from transpile.frontends.torch_errors import cannot_export, first_line
 from transpile.ir.dims import evaluate
 from transpile.ir.graph import Graph
 from transpile.ir.types import TensorType
@@ -103,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> TorchModel:
         with quiet():
             program = torch.export.load(str(place))
     except Exception as error:  # the archive's reader raises whatever it meets
-        raise SourceError(f"{place} is no exported program", why=_first_line(error),
+        raise SourceError(f"{place} is no exported program", why=first_line(error),
                           fix="write it with torch.export.save(torch.export.export(...), path)"
                           ) from None
     model = TorchModel(program)
@@ -177,30 +177,77 @@ def exported(module: Any, types: Mapping[str, TensorType], positional: bool = Fa
     Raises:
         TraceError: torch.export cannot trace it, or a named size must be a number.
     """
-    import torch
-
-    from transpile.frontends.torch_recurrent import kept_whole
     problem: Exception | None = None
     for sizes in example_sizes(types):
-        arrays = {n: example(t, sizes) for n, t in types.items()}
-        fast = torch.backends.mha.get_fastpath_enabled()
         try:
-            torch.backends.mha.set_fastpath_enabled(False)
-            with quiet(), kept_whole(), evaluating(module), torch.no_grad():
-                shapes = dynamic_shapes(types)
-                if positional:
-                    packed = (tuple(shapes.values()),) if shapes else None
-                    return torch.export.export(module, tuple(arrays.values()), strict=False,
-                                               dynamic_shapes=packed)
-                return torch.export.export(module, (), arrays, strict=False,
-                                           dynamic_shapes=shapes)
+            return _export(module, types, sizes, positional)
         except (TraceError, KeyboardInterrupt):
             raise
         except Exception as error:  # whatever the user's forward raises
-            problem = problem or error
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
-    raise _cannot_export(module, problem) from problem
+            first, problem = problem is None, problem or error
+        found = _export_from_bounds(module, types, positional) if first and types else None
+        if found is not None:
+            return found
+    raise cannot_export(module, problem) from problem
+
+
+def _export(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, int],
+            positional: bool, least: Mapping[str, int] | None = None) -> Any:
+    """One try, with examples of these sizes.
+
+    Args:
+        least: lower bounds of named sizes; with these, no size is looked at to see if it is 1.
+    """
+    import torch
+
+    from transpile.frontends.torch_recurrent import kept_whole
+    arrays = {n: example(t, sizes) for n, t in types.items()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    settings = torch.fx.experimental._config  # what mark_unbacked asks for, for all sizes
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        with quiet(), kept_whole(), evaluating(module), torch.no_grad(), (
+                contextlib.nullcontext() if least is None
+                else settings.patch(backed_size_oblivious=True)):
+            shapes = dynamic_shapes(types, least or {})
+            if positional:
+                packed = (tuple(shapes.values()),) if shapes else None
+                return torch.export.export(module, tuple(arrays.values()), strict=False,
+                                           dynamic_shapes=packed)
+            return torch.export.export(module, (), arrays, strict=False, dynamic_shapes=shapes)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _export_from_bounds(module: Any, types: Mapping[str, TensorType], positional: bool) -> Any:
+    """With the lower bounds that the module's windows need; None if that does not help.
+
+    A bound counts if the module itself fails below it: else it takes another branch there.
+    """
+    for sizes in (s for s in example_sizes(types) if 32 <= min(s.values(), default=0) <= 64):
+        least: dict[str, int] = {}
+        for _ in range(4):
+            try:
+                return _export(module, types, sizes, positional, least)
+            except Exception as error:  # whatever the user's forward raises
+                more = least_sizes(error, least)
+            if not more or any(_runs(module, types, {**sizes, n: low - 1}, positional)
+                               for n, low in more.items()):
+                break
+            least.update(more)
+    return None
+
+
+def _runs(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, int],
+          positional: bool) -> bool:
+    import torch
+    arrays = {n: example(t, sizes) for n, t in types.items()}
+    try:
+        with quiet(), evaluating(module), torch.no_grad():
+            module(*arrays.values()) if positional else module(**arrays)
+    except Exception:  # whatever the user's forward raises
+        return False
+    return True
 
 
 def example(type_: TensorType, sizes: Mapping[str, int]) -> Any:
@@ -209,38 +256,6 @@ def example(type_: TensorType, sizes: Mapping[str, int]) -> Any:
     if type_.dtype == "float32":
         return as_torch(rng.random(shape, np.float32))
     return as_torch(np.zeros(shape, type_.dtype))
-
-
-def _cannot_export(module: Any, problem: Exception | None) -> TraceError:
-    text = str(problem)
-    if "Constraints violated" in text or "specialized" in text or re.search(
-            r"\bs\d+\b", text.split("\n")[0]):
-        lines = [line.strip(" -") for line in text.split("\n") if "specialized" in line
-                 or "dynamic but" in line]
-        return UnsupportedError(
-            f"{type(module).__name__} works only for some values of a named size",
-            why=(lines or [_first_line(problem)])[0].split(". If you")[0],
-            fix="give that dimension a number in the input's spec")
-    return TraceError(f"torch.export cannot trace {type(module).__name__}",
-                      where=_user_line(problem), why=_first_line(problem),
-                      fix="control flow must not depend on values: see "
-                          "https://pytorch.org/docs/stable/export.html")
-
-
-def _first_line(error: BaseException | None) -> str:
-    lines = str(error).strip().split("\n")
-    return f"{type(error).__name__}: {lines[0][:300]}"
-
-
-def _user_line(error: Exception | None) -> str:
-    """The last line outside of PyTorch that the error came through."""
-    place, trace = "", getattr(error, "__traceback__", None)
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not any(f"{os.sep}{part}{os.sep}" in file for part in ("torch", "transpile")):
-            place = f"{file}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
 
 
 def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingProxyType({})
@@ -273,7 +288,7 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     except Exception as error:  # every kind of failure inside of the exporter
         cause = error.__cause__ or error
         raise UnsupportedError("torch.onnx cannot write this module",
-                               why=_first_line(cause)) from error
+                               why=first_line(cause)) from error
     name_layers(proto)
     name_sizes(proto)
     name_inputs(proto)

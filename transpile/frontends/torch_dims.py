@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from transpile.ir.dims import Dim, evaluate, names
@@ -10,6 +12,26 @@ from transpile.ir.types import TensorType
 
 TRIES = (2, 8, 32, 64, 224)
 """The first of the sizes tried; torch.export takes 0 and 1 for numbers."""
+
+
+LARGEST = 1 << 24
+"""What torch.export takes for the bound of a named size."""
+
+
+def least_sizes(problem: Exception, known: Mapping[str, int]) -> dict[str, int]:
+    """Lower bounds that torch.export suggests, and nothing else, so that a module exports.
+
+    Returns:
+        none if it asks for anything but bounds above the `known` ones.
+    """
+    text = str(problem)
+    fixes = text.partition("Suggested fixes:")[2].strip().partition("\n\n")[0]
+    found = [re.fullmatch(rf"\s*(\w+) = Dim\('\1', min=(\d+)(?:, max={LARGEST})?\)", line)
+             for line in fixes.split("\n")]
+    if not all(found) or re.search(r"guard (?!\d+ <= )", text):
+        return {}
+    least = {m[1]: int(m[2]) for m in found if m}
+    return least if all(low > known.get(name, 1) for name, low in least.items()) else {}
 
 
 def example_sizes(types: Mapping[str, TensorType]) -> Iterator[dict[str, int]]:
@@ -22,11 +44,18 @@ def example_sizes(types: Mapping[str, TensorType]) -> Iterator[dict[str, int]]:
         yield {name: first + 2 * place for place, name in enumerate(known)}
 
 
-def dynamic_shapes(types: Mapping[str, TensorType]) -> dict[str, Any] | None:
-    """torch.export's description of the sizes that are named; None if there are none."""
+def dynamic_shapes(types: Mapping[str, TensorType],
+                   least: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any] | None:
+    """torch.export's description of the sizes that are named; None if there are none.
+
+    Args:
+        least: the smallest value of a named size, where that is not 1.
+    """
     if not any(t.names for t in types.values()):
         return None
-    table: dict[str, Any] = {}
+    import torch
+    table: dict[str, Any] = {name: torch.export.Dim(name, min=low, max=LARGEST)
+                             for name, low in least.items()}
     return {name: {axis: _size(d, table) for axis, d in enumerate(t.shape)
                    if not isinstance(d, int)} for name, t in types.items()}
 
@@ -38,7 +67,7 @@ def _size(d: Dim, table: dict[str, Any]) -> Any:
     if len(used) != 1:
         return torch.export.Dim.AUTO
     name = used[0]
-    base = table.setdefault(name, torch.export.Dim(name, min=1, max=1 << 24))
+    base = table.setdefault(name, torch.export.Dim(name, min=1, max=LARGEST))
     start, one, two = (evaluate(d, {name: k}) for k in range(3))
     if two - one != one - start:
         return torch.export.Dim.AUTO
