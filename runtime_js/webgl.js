@@ -36,7 +36,7 @@ export function createContext(canvas, fast, half) {
   const gl = canvas.getContext('webgl2', {
     antialias: false, depth: false, alpha: false, failIfMajorPerformanceCaveat: fast
   });
-  if (!gl) throw new Error('there is no WebGL2 here');
+  if (!gl || gl.isContextLost()) throw new Error(gl ? contextLost : 'there is no WebGL2 here');
   if (!rendersFloats(gl, half)) {
     throw new Error(`WebGL2 does not render to float32 here${half ? ', nor to half floats' :
       rendersFloats(gl, true) ? ', but does to half floats: precision \'half\'' : ''}`);
