@@ -91,16 +91,28 @@ def _translation(opset: Any, layer: Layer) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def kept_whole() -> Iterator[None]:
-    """Recurrent layers call the operators of our own."""
+    """Recurrent layers call the operators of our own; encoders zero what they pad."""
     from torch import _VF
+
+    from transpile.frontends.torch_padding import zero_padding
     operators()
     try:
         for name in LAYERS:
             setattr(_VF, name, _stack(name))
-        yield
+        _VF._pack_padded_sequence = _refuse_packed  # type: ignore[assignment]
+        with zero_padding():
+            yield
     finally:
-        for name in LAYERS:
+        for name in (*LAYERS, "_pack_padded_sequence"):
             _VF.__dict__.pop(name, None)
+
+
+def _refuse_packed(*given: Any) -> None:
+    del given
+    raise UnsupportedError("packed sequences are not supported",
+                           why="their sizes are those of one batch",
+                           fix="give the layer a padded tensor, and read the step that is the "
+                               "last one of each sequence")
 
 
 def _stack(name: str) -> Callable[..., Any]:
@@ -110,14 +122,13 @@ def _stack(name: str) -> Callable[..., Any]:
     def run(x: Any, hx: Any, params: Sequence[Any], has_biases: bool, num_layers: int,
             dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> Any:
         if not isinstance(num_layers, int) or isinstance(num_layers, bool):
-            raise UnsupportedError("packed sequences are not supported",
-                                   fix="give the layer a padded tensor")
-        del dropout, train
+            _refuse_packed()
         import torch
+        from torch._decomp.decompositions import lstm_impl
         states = list(hx) if layer.cell else [hx]
-        if states[0].shape[-1] != params[1].shape[1]:
-            raise UnsupportedError("LSTM layers with projections are not supported",
-                                   fix="build the layer with proj_size=0")
+        if states[0].shape[-1] != states[-1].shape[-1]:  # projections: not in ONNX's operator
+            return lstm_impl(x, hx, params, has_biases, num_layers, dropout, train,
+                             bidirectional, batch_first)
         y = x.transpose(0, 1) if batch_first else x
         directions, ends = 1 + bidirectional, []
         for k in range(num_layers):
