@@ -183,6 +183,22 @@ def test_a_fully_masked_row_gives_zeros() -> None:
     np.testing.assert_array_equal(interpret(graph, {"q": q})["y"], expected)
 
 
+@pytest.mark.parametrize("masked", [-2.4e38, np.finfo(np.float32).min])
+def test_a_row_that_is_masked_by_finite_numbers_has_weights(masked: float) -> None:
+    """As in Keras: a softmax over numbers that are all as low."""
+    rng = np.random.default_rng(0)
+    q, v = (rng.standard_normal((2, 3)).astype(np.float32) for _ in range(2))
+    mask = np.array([[0, masked], [masked, masked]], np.float32)
+    scores = np.float64(q) @ q.T / np.sqrt(3) + mask
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    expected = weights / weights.sum(-1, keepdims=True) @ v
+    nodes = [input_node(n, tensor_type("float32", (2, 3))) for n in "qv"]
+    graph = expanded(Graph("g", tuple(nodes), (("y", nn.attention(
+        Tracer(nodes[0]), Tracer(nodes[0]), Tracer(nodes[1]), mask).node),)))
+    for result in (nn.attention(q, q, v, mask), interpret(graph, {"q": q, "v": v})["y"]):
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
 MATMULS = [((3, 4), (4, 5)), ((4,), (4,)), ((4,), (4, 2)), ((3, 4), (4,)), ((2, 3, 4), (4,)),
            ((4,), (2, 4, 3)), ((2, 3, 4), (2, 4, 5)), ((1, 3, 4), (2, 4, 5)),
            ((2, 3, 4), (1, 4, 5)), ((1, 3, 4), (1, 4, 5)), ((5, 1, 3, 4), (2, 4, 5)),

@@ -96,14 +96,14 @@ def kept_whole() -> Iterator[None]:
 
     from transpile.frontends.torch_padding import zero_padding
     operators()
+    own = {**{name: _stack(name) for name in LAYERS}, "_pack_padded_sequence": _refuse_packed}
     try:
-        for name in LAYERS:
-            setattr(_VF, name, _stack(name))
-        _VF._pack_padded_sequence = _refuse_packed  # type: ignore[assignment]
+        for name, function in own.items():
+            setattr(_VF, name, function)
         with zero_padding():
             yield
     finally:
-        for name in (*LAYERS, "_pack_padded_sequence"):
+        for name in own:
             _VF.__dict__.pop(name, None)
 
 

@@ -68,6 +68,10 @@ def _embedding(ids: Value, table: Value) -> Value:
     return apply("take", table, ids, axis=0)
 
 
+LOWEST = float(np.finfo(np.float32).min)
+"""Masks that add about so much leave even a fully masked row weights: those of its scores."""
+
+
 def _causal(rows: Dim, cols: Dim) -> Value:
     row = apply("iota", shape=(rows, 1), axis=0, dtype="int32")
     return row >= apply("iota", shape=(1, cols), axis=1, dtype="int32")
@@ -87,7 +91,7 @@ def _attention(q: Value, k: Value, v: Value, mask: Value | None = None, *,
         e = np.exp(scores - top)
         return (e / e.sum(axis=-1, keepdims=True)) @ v
     # A row that is masked in full has no largest score: it gives zeros, as in PyTorch.
-    e = np.exp(scores - np.maximum(top, -1e30))
+    e = np.exp(scores - np.maximum(top, LOWEST))
     return (e / np.maximum(e.sum(axis=-1, keepdims=True), 1e-30)) @ v
 
 
@@ -121,7 +125,7 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, mask: np.ndarray | No
         scores = scores + mask
         keep &= ~np.isneginf(scores)
     scores = np.where(keep, scores, -np.inf)
-    weights = np.exp(scores - np.max(scores, -1, keepdims=True, initial=-1e30))
+    weights = np.exp(scores - np.max(scores, -1, keepdims=True, initial=LOWEST))
     total = weights.sum(-1, keepdims=True)
     weights = weights / np.where(total == 0, 1, total)
     return np.asarray(np.einsum("...ts,...sd->...td", weights, v)).astype(q.dtype)
