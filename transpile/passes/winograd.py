@@ -111,13 +111,12 @@ def _convolution(node: Node, weight: Node, tile: int, *, strided: bool, again: b
     point = 4 * (tile + taps - 1)**2
     kept = point * channels * filters
     band = _band(rows, cols * point * (channels + filters))
-    if kept <= CACHE and band < rows:
-        matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
-        return whole("winograd_bands", image, matrices, taps=taps, rows=band)
     tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
     if again and kept > LARGE_WEIGHT and nonnegative(FEW_TILES - node.shape[0] * rows * cols):
         return whole("winograd_panels", tiles, weight)
     matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
+    if kept <= CACHE and band < rows:
+        return whole("winograd_bands", image, matrices, taps=taps, rows=band)
     products = make("contract", tiles, matrices, equation="ptc,pco->pto", where=node.where,
                     label=f"{name}.products")
     return whole("winograd_output", products, taps=taps)
