@@ -18,7 +18,8 @@ from transpile.passes import run_pipeline
 from transpile.passes.verify import verify_graph
 
 OPERATORS = sorted(names())
-ROTATED = {0: (), 1: (0,), 2: (1, 0), 3: (1, 2, 0), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
+ROTATED = {0: (), 1: (0,), **{rank: (0, *range(2, rank), 1) for rank in range(2, 7)},
+           2: (1, 0), 3: (1, 2, 0)}
 
 
 def assert_same(graph: Graph, inputs: dict[str, np.ndarray]) -> Graph:

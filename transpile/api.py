@@ -50,7 +50,7 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
             targets: Sequence[str] | None = None, weights: str = "float32",
             name: str | None = None, *, format: str = "esm", minify: bool = False,
             weights_file: bool = False, threads: bool = False, compute: str = "float32",
-            winograd: bool = True, relaxed_simd: bool = False,
+            winograd: bool = True, strassen: bool = True, relaxed_simd: bool = False,
             state: Mapping[str, str] | None = None,
             labels: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
             node: str | None = None, progress: Progress | None = None) -> Module:
@@ -69,6 +69,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
         compute: "float32", or "int8": products with constant weights in integers, the weights int8
             and the rows int16; what that would change too much stays in float32. Not on webgl.
         winograd: False for direct 3x3 convolutions, which are slower and as accurate.
+        strassen: False for direct products of large matrices, which are slower, and a few times
+            as accurate.
         relaxed_simd: add a second wasm binary with fused multiply-adds, used where the engine has
             them; the last bits of results then depend on the processor.
         state: outputs by the input that they are bound to: what a run gives for the output, the
@@ -88,7 +90,8 @@ def compile(model: Any, inputs: Mapping[str, Any] | None = None,  # noqa: A001
     _, asked = _requested(
         model, inputs, stages, targets=targets, weights=weights, name=name, format=format,
         minify=minify, labels=labels, weights_file=weights_file, threads=threads,
-        compute=compute, winograd=winograd, relaxed_simd=relaxed_simd, state=state)
+        compute=compute, winograd=winograd, strassen=strassen, relaxed_simd=relaxed_simd,
+        state=state)
     return replace(make_module(asked, stages), node=node)
 
 
@@ -100,7 +103,7 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
           depfile: str | os.PathLike[str] | None = None, node: str | None = None,
           progress: Progress | None = None, *, name: str | None = None, cache: bool = False,
           weights_file: bool = False, threads: bool = False, compute: str = "float32",
-          winograd: bool = True, relaxed_simd: bool = False,
+          winograd: bool = True, strassen: bool = True, relaxed_simd: bool = False,
           state: Mapping[str, str] | None = None,
           depends: Iterable[str | os.PathLike[str]] = (), verify_browser: bool = False
           ) -> Module | None:
@@ -117,8 +120,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         depfile: where to write a Makefile rule with the files that `out` depends on.
         cache: leave `out` alone if its header carries the same content hash.
         depends: further files for the depfile.
-        inputs, targets, weights, weights_file, threads, compute, winograd, relaxed_simd, state,
-            minify, labels, node, progress, name: see `compile`.
+        inputs, targets, weights, weights_file, threads, compute, winograd, strassen,
+            relaxed_simd, state, minify, labels, node, progress, name: see `compile`.
 
     Returns:
         the module with its report, or None if `cache` found `out` up to date.
@@ -131,7 +134,8 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
     model, asked = _requested(
         model, inputs, stages, targets=targets, weights=weights, name=name, minify=minify,
         format=format or _format_of(path), labels=labels, weights_file=weights_file, state=state,
-        threads=threads, compute=compute, winograd=winograd, relaxed_simd=relaxed_simd)
+        threads=threads, compute=compute, winograd=winograd, strassen=strassen,
+        relaxed_simd=relaxed_simd)
     if depfile is not None:
         write_depfile(Path(depfile), path, model, depends, samples)
     if cache and _carries(path, asked.content_hash):

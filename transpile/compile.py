@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -26,13 +26,13 @@ from transpile.lower.storage import Storage, is_alias
 from transpile.lower.walk import arithmetic, dims_of, own_exprs, rename_buffers, statements
 from transpile.ops import registry
 from transpile.ops.compact import EXPANSIONS
-from transpile.ops.contract import parse_equation
 from transpile.ops.registry import Routine
 from transpile.passes import Observer, run_pipeline
 from transpile.passes.compress import Compressed, compress
 from transpile.place import fill_border
 from transpile.program import Call, Port, Program
 from transpile.regions import Part, apart, build_region, in_place, parts_of, storage_of, tasks
+from transpile.signature import Signature
 from transpile.targets import TARGETS, Target
 
 
@@ -145,6 +145,7 @@ class _Builder:
     target: Target
     storage: Storage
     kernels: dict[Kernel, Kernel] = field(default_factory=dict)
+    lowered: dict[Hashable, tuple[Kernel, Kernel, tuple[int, ...]]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     prepared: set[Node] = field(default_factory=set)
 
@@ -153,9 +154,7 @@ class _Builder:
         if group.output.op == "concat" and all(self.storage.inside(i, group.output)
                                                for i in group.output.inputs):
             return
-        kernel, nodes, sizes = self._kernel(group)
-        shape = anonymous(kernel)
-        known = self.kernels.setdefault(shape, kernel)
+        kernel, known, nodes, sizes = self._lowered(group)
         reads, output = tuple(map(root, nodes)), root(group.output)
         scratches = [(f"{group.output.name}.{a.name}", TensorType(a.dtype, (a.size,)))
                      for a in kernel.args[len(nodes) + 1:]]
@@ -167,6 +166,18 @@ class _Builder:
         if at_load:
             self.prepared.add(output)
         self.steps.append(Step(call, (output,), reads, at_load, tuple(scratches)))
+
+    def _lowered(self, group: Group) -> tuple[Kernel, Kernel, tuple[Node, ...], Mapping[str, int]]:
+        """The group's kernel, an equal one that came first, the nodes it reads, and its sizes."""
+        signature = Signature(group, self.storage)
+        if signature.key in self.lowered:
+            twin, known, numbers = self.lowered[signature.key]
+            return described(twin, group), known, signature.nodes_of(numbers), {}
+        kernel, nodes, sizes = self._kernel(group)
+        known = self.kernels.setdefault(anonymous(kernel), kernel)
+        if signature.key is not None and not sizes:
+            self.lowered[signature.key] = kernel, known, signature.numbers_of(nodes)
+        return kernel, known, nodes, sizes
 
     def build(self, part: Part) -> None:
         """The steps of a graph and of all that is inside it."""
@@ -210,11 +221,13 @@ def panels_of(part: Part, target: Target) -> dict[Node, int]:
         for n, of in p.graph.users.items():
             users[n] += of
     for anchor in anchors:
-        weight = columns_operand(anchor)
+        weight = _columns_of(anchor)
         if weight is None or weight not in fixed or is_alias(weight) or any(
-                u not in anchors or columns_operand(u) is not weight for u in users[weight]):
+                u not in anchors or _columns_of(u) is not weight for u in users[weight]):
             continue
-        width = target.panel(weight.shape[-1], rows_per_weight(anchor))
+        columns = registry.get(anchor.op).columns
+        assert columns is not None
+        width = target.panel(weight.shape[-1], columns.rows(anchor))
         if width > 1:
             result[weight] = width
             if weight.op in (*EXPANSIONS, "widen_int8"):  # what it is made of, in the same order
@@ -223,36 +236,17 @@ def panels_of(part: Part, target: Target) -> dict[Node, int]:
     return result
 
 
+def _columns_of(node: Node) -> Node | None:
+    columns = registry.get(node.op).columns
+    return columns.operand(node) if columns else None
+
+
 def _made_of_constants(graph: Graph) -> set[Node]:
     fixed: set[Node] = set()
     for node in graph.nodes:
         if node.is_constant or (node.inputs and all(i in fixed for i in node.inputs)):
             fixed.add(node)
     return fixed
-
-
-def columns_operand(node: Node) -> Node | None:
-    """The operand of a contraction whose columns are the result's, and are not summed over."""
-    if node.op == "conv":
-        return node.inputs[1] if node.attrs["groups"] == 1 else None
-    if node.op in ("contract_int8", "winograd_bands", "winograd_panels"):
-        return node.inputs[1]
-    if node.op != "contract":
-        return None
-    a, b, out = parse_equation(node.attrs["equation"])
-    ends = len(b) > 1 and len(out) > 0 and b[-1] == out[-1] and b[-1] not in a
-    return node.inputs[1] if ends else None
-
-
-def rows_per_weight(anchor: Node) -> Dim:
-    """Rows of a contraction's result that are made with one and the same matrix of weights."""
-    if anchor.op == "winograd_panels":
-        tiles: Dim = anchor.inputs[0].shape[1]
-        return tiles
-    if anchor.op != "contract":
-        return product(anchor.shape[:-1])
-    _, b, out = parse_equation(anchor.attrs["equation"])
-    return product(d for label, d in zip(out, anchor.shape, strict=True) if label not in b)
 
 
 def build_kernel(group: Group, target: Target, storage: Storage
@@ -266,10 +260,16 @@ def build_kernel(group: Group, target: Target, storage: Storage
     scratches: list[Argument] = []
     body, flops = _statements(group, target, values, out, scratches)
     args = (*values.args.values(), out, *scratches)
-    kernel = Kernel(output.name, args, tuple(sorted(dims_of(body))), body,
-                    f"{output.name} = {formula(output, group.members)}",
-                    str(replace(output.where, part_of="")), flops, is_parallel(group))
-    return kernel, tuple(values.args)
+    kernel = Kernel("", args, tuple(sorted(dims_of(body))), body, "", "", flops,
+                    is_parallel(group))
+    return described(kernel, group), tuple(values.args)
+
+
+def described(kernel: Kernel, group: Group) -> Kernel:
+    """The kernel with the group's own name, formula and place in the source."""
+    output = group.output
+    return replace(kernel, name=output.name, where=str(replace(output.where, part_of="")),
+                   formula=f"{output.name} = {formula(output, group.members)}")
 
 
 def is_parallel(group: Group) -> bool:

@@ -74,6 +74,7 @@ class Report:
         loss: by output, what fewer bits cost; empty where not measured, or where there are none.
         compute: which products are in integers; empty where none were asked for.
         winograd: how many convolutions by which tile; empty for none.
+        strassen: how many products by Strassen's algorithm; empty for none.
         webgl: draws, programs and textures, and what runs on the CPU between draws.
         verified: by target; empty if verification was left out.
         seconds: by stage.
@@ -98,6 +99,7 @@ class Report:
     webgl: str = ""
     compute: str = ""
     winograd: str = ""
+    strassen: str = ""
     verified: Mapping[str, TargetResult] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -129,7 +131,8 @@ class Report:
             ("nodes removed", removed or "none"),
         ]
         rows += [(label, text) for label, text in (
-            ("arithmetic", self.compute), ("winograd", self.winograd), ("webgl", self.webgl))
+            ("arithmetic", self.compute), ("winograd", self.winograd),
+            ("strassen", self.strassen), ("webgl", self.webgl))
                  if text]
         rows += [(f"loss in {name}", _lost(loss)) for name, loss in self.loss.items()]
         rows += [(f"verified {name}", _verdict(result)) for name, result in self.verified.items()]

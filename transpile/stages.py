@@ -84,6 +84,7 @@ class Request:
     threads: bool = False
     compute: str = "float32"
     winograd: bool = True
+    strassen: bool = True
     relaxed_simd: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
     declined: str = ""
@@ -102,7 +103,7 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
             weights: str = "float32", weights_file: bool = False, name: str | None = None,
             format: str = "esm", minify: bool = False, labels: Labels | None = None,
             threads: bool = False, compute: str = "float32", winograd: bool = True,
-            relaxed_simd: bool = False,
+            strassen: bool = True, relaxed_simd: bool = False,
             state: Mapping[str, str] | None = None) -> Request:
     """Check the options, and hash them with the graph.
 
@@ -132,13 +133,14 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
                "weights_file": weights_file, **({"threads": True} if threads else {}),
                **({"compute": compute} if compute != "float32" else {}),
                **({} if winograd else {"winograd": False}),
+               **({} if strassen else {"strassen": False}),
                **({"relaxed_simd": True} if relaxed_simd else {}),
                **({"state": bound} if bound else {}),
                "labels": {k: list(v) for k, v in by_output.items()}}
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
                    original_outputs(graph, model), hash_graph(graph, options), bool(targets),
                    weights, weights_file, threads,  # type: ignore[arg-type]
-                   compute, winograd, relaxed_simd, bound, declined)
+                   compute, winograd, strassen, relaxed_simd, bound, declined)
 
 
 def _able(graph: Graph, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
@@ -242,7 +244,7 @@ def make_module(asked: Request, stages: Stages) -> Module:
         integers = quantise(run_pipeline(asked.graph, observe)[0], asked.compute)
         stored = integers.stored(asked.weights)
         lower = partial(lower_compressed, stored, reuse=not asked.state, lasting=asked.state,
-                        without=() if asked.winograd else ("winograd",))
+                        without=[n for n in ("winograd", "strassen") if not getattr(asked, n)])
         programs = lower(asked.targets, observe)
         if not asked.targets_given and is_tiny(programs[0]):
             asked = replace(asked, targets=asked.targets[:1])
@@ -325,6 +327,16 @@ def winograd_summary(graph: Graph) -> str:
     return ", ".join(counts) and f"convolutions: {', '.join(counts)}"
 
 
+def strassen_summary(graph: Graph) -> str:
+    """How many products multiply 49 pairs of blocks instead of 64, and what stayed as it is."""
+    from transpile.passes.strassen import suits
+    made = sum(n.op == "strassen_product" for n in graph.nodes)
+    direct = [n.name for n in graph.nodes if suits(n)]
+    counts = [f"{made} at 49/64 of the multiplications"] if made else []
+    counts += [f"direct: {', '.join(direct)}"] if direct else []
+    return ", ".join(counts) and f"products: {', '.join(counts)}"
+
+
 def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
             removed: Mapping[str, int], stored: Compressed, stages: Stages) -> Report:
     from transpile.emit.weights import Text
@@ -340,6 +352,7 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         files=dict.fromkeys(emitted.files, emitted.weight_bytes),
         webgl=emitted.webgl or asked.declined,
         winograd=winograd_summary(first.graph) if asked.winograd else "",
+        strassen=strassen_summary(first.graph) if asked.strassen else "",
         stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),
         seconds=dict(stages.seconds))
 

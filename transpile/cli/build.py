@@ -41,6 +41,8 @@ from transpile.cli.progress import ConsoleProgress
               "or int8 (weights; rows are int16), on js and wasm. The loss is measured.")
 @click.option("--winograd/--no-winograd", default=True, show_default=True,
               help="3x3 convolutions by Winograd's algorithm where that is faster.")
+@click.option("--strassen/--no-strassen", default=True, show_default=True,
+              help="Products with large constant matrices by Strassen's algorithm.")
 @click.option("--relaxed-simd", is_flag=True, help="Add a second wasm binary with fused "
               "multiply-adds, used where the engine has them; last bits may differ.")
 @click.option("--state", "state", multiple=True, callback=state, metavar="INPUT=OUTPUT",

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from transpile.errors import ShapeError
-from transpile.ir.dims import Dim, floordiv
+from transpile.ir.dims import Dim, floordiv, product
+from transpile.ir.graph import Node
 from transpile.ir.types import TensorType, promote
 from transpile.lower.expr import Expr, call, cast
 from transpile.ops.reduce import Axes, taps, window_index, window_shape
-from transpile.ops.registry import Accessor, Idx, Op, Reduction, Sample, register, sample
+from transpile.ops.registry import Accessor, Columns, Idx, Op, Reduction, Sample, register, sample
 
 
 def contraction(name: str, shape: Callable[..., Idx], reference: Callable[..., np.ndarray],
                 extents: Callable[..., Idx], sources: Callable[..., tuple[Idx, Idx]],
-                *samples: Sample) -> Op:
+                columns: Columns, *samples: Sample) -> Op:
     """Register a sum of products of two operands.
 
     Args:
@@ -38,7 +39,7 @@ def contraction(name: str, shape: Callable[..., Idx], reference: Callable[..., n
         return call("mul", cast(a(*at_a), kind), cast(b(*at_b), kind))
 
     form = Reduction("sum", extents, body, contraction=True)
-    return register(Op(name, infer, reference, form, samples))
+    return register(Op(name, infer, reference, form, samples, columns=columns))
 
 
 def product_dtype(a: str, b: str) -> str:
@@ -132,8 +133,20 @@ def contract(a: np.ndarray, b: np.ndarray, equation: str) -> np.ndarray:
     return np.transpose(result.reshape([size[c] for c in order]), [order.index(c) for c in out])
 
 
+def _columns(node: Node) -> Node | None:
+    a, b, out = parse_equation(node.attrs["equation"])
+    ends = len(b) > 1 and len(out) > 0 and b[-1] == out[-1] and b[-1] not in a
+    return node.inputs[1] if ends else None
+
+
+def _rows(node: Node) -> Dim:
+    _, b, out = parse_equation(node.attrs["equation"])
+    return product(d for label, d in zip(out, node.shape, strict=True) if label not in b)
+
+
 contraction(
     "contract", _contract_shape, contract, _contract_extents, _contract_sources,
+    Columns(_columns, _rows),
     sample("float32[3,5]", "float32[5,7]", equation="mk,kn->mn"),
     sample("float32[1,3,5]", "float32[5,1]", equation="bmk,kn->bmn"),
     sample("float32[2,3,5]", "float32[2,7,5]", equation="bmk,bnk->bmn"),
@@ -190,6 +203,7 @@ def conv(x: np.ndarray, w: np.ndarray, stride: Axes, dilation: Axes, groups: int
 
 contraction(
     "conv", _conv_shape, conv, _conv_extents, _conv_sources,
+    Columns(lambda node: node.inputs[1] if node.attrs["groups"] == 1 else None),
     sample("float32[1,5,7,3]", "float32[3,3,3,5]", stride=(1, 1), dilation=(1, 1), groups=1),
     sample("float32[2,7,7,4]", "float32[3,2,2,6]", stride=(2, 3), dilation=(1, 2), groups=2),
     sample("float32[1,5,5,3]", "float32[3,3,1,3]", stride=(1, 1), dilation=(1, 1), groups=3),

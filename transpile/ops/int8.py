@@ -16,7 +16,16 @@ from transpile.ir.dims import Dim, floordiv, mod
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Const, Expr, Index, call
 from transpile.lower.packed import byte, high, low, pack_bytes, pack_pairs, pair_of
-from transpile.ops.registry import Accessor, Idx, Op, Pointwise, Reduction, register, sample
+from transpile.ops.registry import (
+    Accessor,
+    Columns,
+    Idx,
+    Op,
+    Pointwise,
+    Reduction,
+    register,
+    sample,
+)
 
 LARGEST = 127
 """Of a weight."""
@@ -135,7 +144,7 @@ register(Op("contract_int8", _infer_contract, contract_int8,
                 sample("int32[3,5]", "int32[5,7]", low=-900, high=900),
                 sample("int32[2,1,6]", "int32[3,16]", low=-900, high=900),
                 sample("int32[1,4]", "int32[2,33]", low=-2**31, high=2**31 - 1),
-                sample("int32[4,2]", "int32[2,1]", low=-2**26, high=2**26))))
+                sample("int32[4,2]", "int32[2,1]", low=-2**26, high=2**26)), columns=Columns()))
 
 
 def packed_weight(whole: np.ndarray) -> np.ndarray:

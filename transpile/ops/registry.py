@@ -11,7 +11,7 @@ from typing import Any, Protocol, Union
 import numpy as np
 
 from transpile.errors import ShapeError, UnsupportedError
-from transpile.ir.dims import Dim
+from transpile.ir.dims import Dim, product
 from transpile.ir.graph import NOWHERE, Node, Where
 from transpile.ir.types import TensorType
 from transpile.lower.expr import Expr
@@ -125,6 +125,29 @@ def sample(*types: str, low: float = -2.0, high: float = 2.0, **attrs: Any) -> S
     return Sample(types, attrs, low, high)
 
 
+def _second(node: Node) -> Node | None:
+    return node.inputs[1]
+
+
+def _all_rows(node: Node) -> Dim:
+    return product(node.shape[:-1])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """An operand that is a matrix, or several, whose columns are the result's and are not summed.
+
+    As a weight it may lie in panels of columns.
+
+    Attributes:
+        operand: `operand(node)` gives it; None where the node reads it otherwise.
+        rows: `rows(node)` gives how many rows of the result are made with one matrix.
+    """
+
+    operand: Callable[[Node], Node | None] = _second
+    rows: Callable[[Node], Dim] = _all_rows
+
+
 @dataclass(frozen=True)
 class Op:
     """Everything about one operator.
@@ -135,6 +158,7 @@ class Op:
         form: how it is lowered.
         samples: what tests try.
         vjp: `vjp(grad, out, *operands, **attrs)` gives a gradient node (or None) per operand.
+        columns: the operand that may lie in panels of columns; None where there is none.
     """
 
     name: str
@@ -143,6 +167,7 @@ class Op:
     form: Form
     samples: Sequence[Sample]
     vjp: Callable[..., Sequence[Node | None]] | None = None
+    columns: Columns | None = None
 
     @property
     def summary(self) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from transpile.errors import ShapeError
 from transpile.ir.dims import Dim
 from transpile.ir.types import TensorType
-from transpile.ops.registry import Op, register, sample
+from transpile.ops.registry import Columns, Op, register, sample
 from transpile.ops.scan import routine
 
 POINTS: dict[int, tuple[float, ...]] = {
@@ -27,6 +27,7 @@ POINTS: dict[int, tuple[float, ...]] = {
     6: (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0)),
 }
 """The finite interpolation points by their number, in which infinity counts as the last."""
+
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -164,8 +165,9 @@ register(Op("winograd_bands", _infer_bands, winograd_bands,
                 sample("float32[1,10,6,3]", "float32[36,3,5]", tile=4, taps=3, rows=1,
                        shape=(1, 7, 3, 5)),
                 sample("float32[2,15,9,4]", "float32[36,4,8]", tile=3, taps=4, rows=2,
-                       shape=(2, 11, 6, 8)))))
+                       shape=(2, 11, 6, 8))), columns=Columns()))
 register(Op("winograd_panels", _infer_panels, winograd_panels,
             routine("build_winograd_panels", module="winograd", epilogue=True, parallel=True), (
                 sample("float32[36,2,3]", "float32[3,3,3,5]", tile=4, shape=(1, 4, 7, 5)),
-                sample("float32[16,6,4]", "float32[3,3,4,16]", tile=2, shape=(3, 2, 3, 16)))))
+                sample("float32[16,6,4]", "float32[3,3,4,16]", tile=2, shape=(3, 2, 3, 16))),
+            columns=Columns(rows=lambda node: node.inputs[0].shape[1])))

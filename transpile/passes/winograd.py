@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from transpile.ir.dims import nonnegative
 from transpile.ir.graph import Graph, Node
-from transpile.ir.interpret import call_reference
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
+from transpile.passes.tools import made_of_constants
 from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
@@ -92,7 +90,7 @@ def _rule(node: Node, *, again: bool) -> Node | None:
         return None
     strided = node.attrs["stride"] != (1, 1)
     weight = _phases_of_weight(node.inputs[1]) if strided else node.inputs[1]
-    tile = accurate_tile(_value(weight), points)
+    tile = accurate_tile(made_of_constants(weight), points)
     return _convolution(node, weight, tile, strided=strided, again=again) if tile else None
 
 
@@ -161,10 +159,3 @@ def _phases_of_weight(weight: Node) -> Node:
     for op, attrs in steps:
         weight = make(op, weight, **attrs, where=weight.where, label=f"{name}.phases")
     return weight
-
-
-def _value(weight: Node) -> np.ndarray:
-    """What is made of constants alone."""
-    if weight.is_constant:
-        return weight.value
-    return call_reference(weight, [_value(n) for n in weight.inputs], {})

@@ -13,6 +13,7 @@ from transpile.lower.vectorize import vectorize
 from transpile.passes.lanes import lanes
 from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
+from transpile.passes.strassen import strassen
 from transpile.passes.winograd import winograd_again
 from transpile.program import Program
 from transpile.targets.base import Target
@@ -62,5 +63,6 @@ def assemble(program: Program, *, steps: bool = False, threads: bool = False,
 WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(transpose,),
               assemble=assemble,
               passes=(Pass("winograd", winograd_again, once=True),
+                      Pass("strassen", strassen, once=True),
                       Pass("recurrent", recurrent, once=True),
                       Pass("lanes", lanes, once=True)))

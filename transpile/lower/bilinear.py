@@ -1,0 +1,154 @@
+"""What fast bilinear algorithms are made of: transforms of blocks, and products at each point.
+
+Winograd's convolutions and Strassen's products have one shape: small matrices of numbers are
+applied to blocks of both operands, the transformed blocks are multiplied point by point, and a
+third matrix makes blocks of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from transpile.ir.dims import Axis, Dim, axis, in_range
+from transpile.lower.expr import Const, Expr, Index, Load, Local, call
+from transpile.lower.nest import RESULT, Nest, without_reduction
+from transpile.lower.routine import RoutineContext, loops
+from transpile.lower.share import share
+from transpile.lower.stmt import Argument, If, Let, Stmt, Store
+from transpile.ops.winograd import Matrix
+
+
+def _sum_of(terms: Sequence[tuple[float, Expr]]) -> tuple[float, Expr | None]:
+    """A linear combination as sign times expression, its first factor made positive.
+
+    Rows of opposite points then hold equal expressions, which are computed once.
+    """
+    kept = [(f, e) for f, e in terms if f]
+    if not kept:
+        return 1.0, None
+    sign = 1.0 if kept[0][0] > 0 else -1.0
+    total: Expr | None = None
+    for factor, expr in kept:
+        value = expr if abs(factor) == 1 else call("mul", expr, abs(factor))
+        fn = "add" if factor * sign > 0 else "sub"
+        total = value if total is None else call(fn, total, value)
+    return sign, total
+
+
+def _dot(row: Sequence[float], values: Sequence[Expr]) -> Expr:
+    """A row of a transform times a vector: even and odd positions apart, then together."""
+    parts = [_sum_of(list(zip(row, values, strict=True))[start::2]) for start in (0, 1)]
+    (even_sign, even), (odd_sign, odd) = parts
+    if even is None or odd is None:
+        sign, only = (even_sign, even) if odd is None else (odd_sign, odd)
+        assert only is not None
+        return only if sign > 0 else call("neg", only)
+    if even_sign < 0 and odd_sign > 0:
+        return call("sub", odd, even)
+    both = call("add" if even_sign == odd_sign else "sub", even, odd)
+    return both if even_sign > 0 else call("neg", both)
+
+
+def row_of_both(row: Sequence[float], matrix: Matrix, read: Callable[[int, int], Expr],
+                write: Callable[[int, Expr], Stmt]) -> list[Stmt]:
+    """`row` along the first index of `read`, and all of `matrix` along the second.
+
+    `write(i, value)` stores what row i of `matrix` makes; all of them share what `row` makes.
+    """
+    made = [Let(f"t{j}", _dot(row, [read(i, j) for i in range(len(row))]))
+            for j in range(len(matrix[0]))]
+    values = [Local(let.name) for let in made]
+    return [*made, *(write(i, _dot(r, values)) for i, r in enumerate(matrix))]
+
+
+def _half(matrix: Matrix, channel: Axis, outer: Axis, read: Callable[[Dim, Dim], Expr],
+          write: Callable[[Dim, Dim, Expr], Stmt]) -> tuple[Stmt, ...]:
+    """`matrix` applied to every row (or column) of a tile, channels innermost.
+
+    Args:
+        outer: which row; `read(row, k)` and `write(row, i, value)` know what a row is.
+    """
+    row = axis(outer.name, outer.extent)
+    values = [read(row, k) for k in range(len(matrix[0]))]
+    stores = [write(row, i, _dot(coefficients, values)) for i, coefficients in enumerate(matrix)]
+    return loops([outer, channel], share(stores))
+
+
+def transform_both(context: RoutineContext, matrix: Matrix, channel: Axis,
+                   read: Callable[[Dim, Dim], Expr], write: Callable[[Dim, Dim, Expr], Stmt]
+                   ) -> tuple[Stmt, ...]:
+    """`matrix @ tile @ matrix.T`: rows into a scratch buffer, then its columns.
+
+    The buffer keeps code and register pressure small: one row at a time, all channels of it.
+    """
+    size, made = len(matrix[0]), len(matrix)
+    assert isinstance(channel.extent, int)
+    width, c = channel.extent, axis(channel.name, channel.extent)
+    scratch = context.scratch(size * made * width)
+
+    def at(row: Dim, col: Dim) -> Dim:
+        return (row * made + col) * width + c
+    rows = _half(matrix, channel, Axis("i", size), read,
+                 lambda i, j, value: Store(scratch, at(i, j), value))
+    cols = _half(matrix, channel, Axis("j", made),
+                 lambda j, i: Load(scratch, at(i, j)),
+                 lambda j, i, value: write(i, j, value))
+    return (*rows, *cols)
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A scratch buffer with a plane [rows, columns] for each point.
+
+    Planes lie a cache line further apart than they are long: a tile's values at all points, which
+    are used together, would else share few sets of the cache.
+    """
+
+    buffer: str
+    rows: Dim
+    columns: int
+
+    @staticmethod
+    def of(context: RoutineContext, points: int, rows: Dim, columns: Dim) -> Planes:
+        assert isinstance(columns, int)
+        return Planes(context.scratch(points * (rows * columns + LINE)), rows, columns)
+
+    def at(self, point: Dim, row: Dim, column: Dim) -> Dim:
+        return point * (self.rows * self.columns + LINE) + row * self.columns + column
+
+    def load(self, point: Dim, row: Dim, column: Dim) -> Expr:
+        return Load(self.buffer, self.at(point, row, column))
+
+    def store(self, point: Dim, row: Dim, column: Dim, value: Expr) -> Store:
+        return Store(self.buffer, self.at(point, row, column), value)
+
+
+LINE = 16
+"""Elements of a cache line."""
+
+Write = Callable[[Dim, Dim, Dim, Expr], Stmt]
+Read = Callable[[Dim, Dim, Dim], Expr]
+
+
+def point_products(points: int, tiles: Dim, inputs: Dim, outputs: Dim, left: Read,
+                   right: Read, out: Planes) -> Nest:
+    """The matrix products at all points, from `left(point, tile, input)` and
+    `right(point, input, output)`."""
+    axes = tuple(Axis(n, e) for n, e in (("p", points), ("t", tiles), ("o", outputs)) if e != 1)
+    p, t, o = axis("p", points), axis("t", tiles), axis("o", outputs)
+    red = Axis("k", inputs)
+    k = axis("k", inputs)
+    argument = Argument(out.buffer, "float32", 0, written=True)
+    nest = Nest(axes, (red,) if inputs != 1 else (), "sum",
+                call("mul", left(p, t, k), right(p, k, o)), RESULT, argument, out.at(p, t, o), ())
+    return nest if nest.reds else without_reduction(nest)
+
+
+def inside(store: Store, *places: tuple[Dim, Dim]) -> Stmt:
+    """The store, under a condition where one of its places may lie beyond its size."""
+    checks = [call("less", Index(at), Const(size, "int32") if isinstance(size, int)
+                   else Index(size)) for at, size in places if not in_range(at, size)]
+    if not checks:
+        return store
+    return If(checks[0] if len(checks) == 1 else call("logical_and", *checks), (store,))
