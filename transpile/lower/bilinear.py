@@ -7,15 +7,15 @@ third matrix makes blocks of the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from transpile.ir.dims import Axis, Dim, axis, in_range
-from transpile.lower.expr import Const, Expr, Index, Load, Local, call
+from transpile.lower.expr import Const, Expr, Index, Load, call
 from transpile.lower.nest import RESULT, Nest, without_reduction
 from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.share import share
-from transpile.lower.stmt import Argument, If, Let, Stmt, Store
+from transpile.lower.stmt import Argument, If, Stmt, Store
 from transpile.ops.winograd import Matrix
 
 
@@ -50,16 +50,19 @@ def _dot(row: Sequence[float], values: Sequence[Expr]) -> Expr:
     return both if even_sign > 0 else call("neg", both)
 
 
-def row_of_both(row: Sequence[float], matrix: Matrix, read: Callable[[int, int], Expr],
-                write: Callable[[int, Expr], Stmt]) -> list[Stmt]:
-    """`row` along the first index of `read`, and all of `matrix` along the second.
+def rows_of_both(rows: Mapping[int, Sequence[float]], matrix: Matrix,
+                 read: Callable[[int, int], Expr], write: Callable[[int, int, Expr], Stmt]
+                 ) -> tuple[Stmt, ...]:
+    """Some `rows` along the first index of `read`, and all of `matrix` along the second.
 
-    `write(i, value)` stores what row i of `matrix` makes; all of them share what `row` makes.
+    `write(i, j, value)` stores what rows i and j make. Few rows at a time need few registers and
+    no buffer between both steps; rows of opposite points share half of their work.
     """
-    made = [Let(f"t{j}", _dot(row, [read(i, j) for i in range(len(row))]))
-            for j in range(len(matrix[0]))]
-    values = [Local(let.name) for let in made]
-    return [*made, *(write(i, _dot(r, values)) for i, r in enumerate(matrix))]
+    stores = []
+    for i, row in rows.items():
+        values = [_dot(row, [read(k, j) for k in range(len(row))]) for j in range(len(matrix[0]))]
+        stores += [write(i, j, _dot(other, values)) for j, other in enumerate(matrix)]
+    return share(stores)
 
 
 def _half(matrix: Matrix, channel: Axis, outer: Axis, read: Callable[[Dim, Dim], Expr],

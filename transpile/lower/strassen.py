@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from transpile.ir.dims import Axis, axis
-from transpile.lower.bilinear import Planes, inside, point_products, row_of_both
+from transpile.lower.bilinear import Planes, inside, point_products, rows_of_both
 from transpile.lower.expr import Expr
 from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.stmt import Stmt
@@ -30,7 +29,7 @@ def _transformed(transform: Matrix, lane: Axis, read: Callable[[int, int], Expr]
     One row at a time needs few registers.
     """
     return [stmt for i, row in enumerate(transform) for stmt in loops(
-        [lane], row_of_both(row, transform, read, partial(write, i)))]
+        [lane], rows_of_both({i: row}, transform, read, write))]
 
 
 def build_strassen_input(context: RoutineContext, x: Accessor) -> tuple[Stmt, ...]:

@@ -28,7 +28,7 @@ CACHE = 2**20
 LARGE_WEIGHT = 4 * CACHE
 """Bytes of transformed weights that come from memory in every run."""
 
-FEW_TILES = 4
+FEW_TILES = 16
 """Tiles up to which making such weights again in each run costs no more than reading them."""
 
 
