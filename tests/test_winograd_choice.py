@@ -93,7 +93,7 @@ SHAPES = [  # batch, channels, height, width, filters, window, stride, padding: 
     ((1, 32, 57, 56, 32, 3, 1, 1), "winograd_bands"),
     ((1, 256, 7, 7, 128, 3, 1, 1), "winograd_panels"),
     ((1, 256, 14, 13, 128, 3, 1, 1), "winograd_panels"),  # sixteen tiles
-    ((5, 256, 7, 7, 128, 3, 1, 1), "winograd_output"),  # twenty
+    ((17, 256, 7, 7, 128, 3, 1, 1), "winograd_output"),  # 68
     (("batch", 256, 7, 7, 128, 3, 1, 1), "winograd_output"),
     (("batch", 3, 96, 96, 32, 7, 2, 3), "winograd_bands"),
 ]

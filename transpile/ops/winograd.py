@@ -42,6 +42,8 @@ def matrices(tile: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
         others = [q for q in points if q != p]
         inputs[j, :n - 1] = np.poly(others)[::-1]
         weights[j] = [p**k / math.prod(p - q for q in others) for k in range(taps)]
+        if weights[j, 0] < 0:  # a product's two signs may be anything: these need no negation
+            inputs[j], weights[j] = -inputs[j], -weights[j]
     inputs[n - 1] = np.poly(points)[::-1]
     weights[n - 1, taps - 1] = 1
     outputs = np.array([[p**i for p in points] + [float(i == tile - 1)] for i in range(tile)])

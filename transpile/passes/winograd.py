@@ -25,10 +25,10 @@ LARGE = 7
 CACHE = 2**20
 """Bytes that a core keeps at hand: transformed tiles that need more are made band by band."""
 
-LARGE_WEIGHT = 4 * CACHE
+LARGE_WEIGHT = 2 * CACHE
 """Bytes of transformed weights that come from memory in every run."""
 
-FEW_TILES = 16
+MOST_TILES = 64
 """Tiles up to which making such weights again in each run costs no more than reading them."""
 
 
@@ -110,7 +110,7 @@ def _convolution(node: Node, weight: Node, tile: int, *, strided: bool, again: b
     kept = point * channels * filters
     band = _band(rows, cols * point * (channels + filters))
     tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
-    if again and kept > LARGE_WEIGHT and nonnegative(FEW_TILES - node.shape[0] * rows * cols):
+    if again and kept > LARGE_WEIGHT and nonnegative(MOST_TILES - node.shape[0] * rows * cols):
         return whole("winograd_panels", tiles, weight)
     matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
     if kept <= CACHE and band < rows:
