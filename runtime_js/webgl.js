@@ -338,7 +338,7 @@ export function watchContext(surface) {
   return watch;
 }
 
-// Opens a model: `shaders`, `plan(...dims)`, and `weights` as tensors in `heap()`.
+// Opens a model: `shaders`, `plan(...dims)`, and `weights` as tensors in `heap()` once `ready`.
 export async function openWebgl(model, { canvas, onProgress, debug, target, precision }) {
   const surface = canvas || createSurface();
   const half = precision === 'half';
@@ -352,6 +352,7 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
     watch.losses = 0;
     store.textures = [];
     programs = await compilePrograms(gl, model.shaders, onProgress);
+    await model.ready;
     if (!model.plan.length) {
       store.allocate([]);
       await warmUp(gl, programs, store.textures, store.planned.draws);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -230,6 +232,15 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a server for a folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
 @pytest.mark.browser
 def test_browser_finds_the_file_beside_the_module(tmp_path: Path) -> None:
     """A module, a script and a page; page and module lie in different folders."""
@@ -239,23 +250,51 @@ def test_browser_finds_the_file_beside_the_module(tmp_path: Path) -> None:
     build(tmp_path / "js", "m.js", format="iife")
     build(tmp_path, "page.html")
     (tmp_path / "index.html").write_text("<script src=js/m.js></script>")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))
-    Thread(target=server.serve_forever, daemon=True).start()
     x = RNG.standard_normal((1, 64)).astype(np.float32)
     given = {"data": x.ravel().tolist(), "shape": [1, 64]}
     browser = launch()
     page = browser.new_page()
-    address = f"http://127.0.0.1:{server.server_port}"
-    page.goto(f"{address}/index.html")
-    for api in ("import('./js/m.mjs')", "dense"):
-        got = page.evaluate(f"async (x) => {{ const api = await {api};"
-                            " const { output } = await (await api.load()).run({ x });"
-                            " return Array.from(output.data); }", given)
-        np.testing.assert_allclose(got, dense(x)[0], rtol=1e-4, atol=1e-6)
-    page.goto(f"{address}/page.html")
-    page.wait_for_function("document.querySelector('#status').textContent !== 'Loading'")
-    assert "no weights" not in page.inner_text("body")
+    with served(tmp_path) as address:
+        page.goto(f"{address}/index.html")
+        for api in ("import('./js/m.mjs')", "dense"):
+            got = page.evaluate(f"async (x) => {{ const api = await {api};"
+                                " const { output } = await (await api.load()).run({ x });"
+                                " return Array.from(output.data); }", given)
+            np.testing.assert_allclose(got, dense(x)[0], rtol=1e-4, atol=1e-6)
+        page.goto(f"{address}/page.html")
+        page.wait_for_function("document.querySelector('#status').textContent !== 'Loading'")
+        assert "no weights" not in page.inner_text("body")
     page.goto((tmp_path / "page.html").as_uri())  # where nothing may be fetched
     page.wait_for_function("document.body.innerText.includes('beside the module')")
     browser.close()
-    server.shutdown()
+
+
+@pytest.mark.browser
+def test_shaders_compile_while_the_weights_come(tmp_path: Path) -> None:
+    """The file comes only when all programs are there, or far too late."""
+    from transpile.verify.browser import launch
+    build(tmp_path, targets=("js", "webgl"), model=wide)
+    x = RNG.standard_normal((4, 2048)).astype(np.float32)
+    script = """async (x) => {
+      const own = window.fetch;
+      let open;
+      let late = false;
+      const compiled = new Promise((resolve) => { open = resolve; });
+      setTimeout(() => { late = true; open(); }, 60000);
+      window.fetch = (...args) => compiled.then(() => own(...args));
+      const onProgress = ({ stage, done, total }) => {
+        if (stage === 'programs' && done === total) open();
+      };
+      const api = await import('/m.mjs');
+      const model = await api.load({ target: 'webgl', onProgress });
+      const { output } = await model.run({ x: { data: Float32Array.from(x), shape: [4, 2048] } });
+      return [late, model.target, ...output.data];
+    }"""
+    browser = launch()
+    with served(tmp_path) as address:
+        page = browser.new_page()
+        page.goto(address)
+        late, target, *got = page.evaluate(script, x.ravel().tolist())
+    browser.close()
+    assert (late, target) == (False, "webgl")
+    np.testing.assert_allclose(got, np.ravel(wide(x)), rtol=1e-4, atol=1e-3)
