@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,36 @@ def test_large_products_of_fixed_size_agree_with_numpy(shape: tuple[Any, ...], o
         module = built(shape, outputs, weights=storage)
         assert operators(module) == ["strassen_product" if wanted else "contract"] * 2
         module.verify().check("model")
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [
+    (96, ["strassen_product"] * 3), (8, ["contract"] * 3)])
+def test_shared_weights_are_stored_once(rows: int, wanted: list[str]) -> None:
+    matrix = weights(256, 256)
+
+    @transpile.model(x=transpile.spec("float32", (96, 256)),
+                     z=transpile.spec("float32", (rows, 256)))
+    def model(x: Any, z: Any) -> Any:
+        return nn.relu(nn.relu(x @ matrix) @ matrix), z @ matrix
+    module = transpile.compile(model, targets=("js", "wasm"))
+    assert operators(module) == wanted
+    assert module.report.weight_bytes == matrix.nbytes
+    module.verify().check("model")
+
+
+@pytest.mark.browser
+def test_webgl_reads_the_same_weights(tmp_path: Path) -> None:
+    matrix = weights(256, 320)
+
+    @transpile.model(x=transpile.spec("float32", (96, 256)))
+    def model(x: Any) -> Any:
+        return nn.relu(x @ matrix)
+    for storage in ("float32", "float16"):
+        module = transpile.build(model, tmp_path / "m.mjs", targets=("js", "wasm", "webgl"),
+                                 weights=storage, verify_browser=True)
+        assert module is not None
+        assert operators(module) == ["strassen_product"]
+        assert {"js", "wasm", "webgl"} <= set(module.report.verified)
 
 
 def test_threads_share_a_product() -> None:

@@ -27,8 +27,9 @@ from transpile.lower.walk import arithmetic, dims_of, own_exprs, rename_buffers,
 from transpile.ops import registry
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import Routine
-from transpile.passes import Observer, run_pipeline
+from transpile.passes import Observer, Pass, run_pipeline
 from transpile.passes.compress import Compressed, compress
+from transpile.passes.fold_constants import fold_views
 from transpile.place import fill_border
 from transpile.program import Call, Port, Program
 from transpile.regions import Part, apart, build_region, in_place, parts_of, storage_of, tasks
@@ -72,16 +73,22 @@ def lower_compressed(stored: Compressed, targets: Sequence[str],
         lead = fastest if fastest and target.cpu else target
         if lead.name not in graphs:
             graphs[lead.name] = own_passes(stored.graph if target.cpu else stored.rounded, lead,
-                                           observer, without)
+                                           observer, without, shared=shared)
         programs.append(lower_optimised(graphs[lead.name], target, lead, shared=shared,
                                         reuse=reuse and not shared, lasting=lasting))
     return tuple(programs)
 
 
 def own_passes(graph: Graph, lead: Target, observer: Observer | None = None,
-               without: Sequence[str] = ()) -> Graph:
-    """A graph after a target's own passes, with names for all nodes."""
+               without: Sequence[str] = (), *, shared: bool = False) -> Graph:
+    """A graph after a target's own passes, with names for all nodes.
+
+    Args:
+        shared: others read weights from this memory, so these stay as they are there.
+    """
     passes = [p for p in lead.passes if p.name not in without]
+    if not shared:
+        passes.append(Pass("views", fold_views, once=True))
     return with_unique_names(apart(run_pipeline(graph, observer, passes=passes)[0]))
 
 

@@ -22,6 +22,20 @@ def fold_constants(graph: Graph) -> Graph:
     return rewrite(graph, _rule)
 
 
+def fold_views(graph: Graph) -> Graph:
+    """Constants that are only turned lie in memory as they are read."""
+    def rule(node: Node, _uses: Uses) -> Node | None:
+        turned = _is_view(node) and all(i.is_constant and i.type.size == node.type.size
+                                        for i in node.inputs)
+        return evaluate_node(node) if turned else None
+    return rewrite(graph, rule)
+
+
+def _is_view(node: Node) -> bool:
+    form = get(node.op).form
+    return isinstance(form, Pointwise) and form.kind == "view"
+
+
 def _rule(node: Node, _uses: Uses) -> Node | None:
     if not all(i.is_constant for i in node.inputs) or node.type.names:
         return None
@@ -39,8 +53,7 @@ def evaluate_node(node: Node) -> Node:
     What is only moved stays where it is in memory: a transposed weight is a view of the weight. A
     value has the name of the largest named parameter that it comes from, else its own.
     """
-    form = get(node.op).form
-    if isinstance(form, Pointwise) and form.kind == "view":
+    if _is_view(node):
         array = call_reference(node, [i.value for i in node.inputs], {}).view()
     else:
         wide = [i.value.astype(np.float64) if i.dtype == "float32" else i.value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from transpile.ir.graph import Graph, Node
@@ -11,7 +9,6 @@ from transpile.ops.compact import EXPANSIONS
 from transpile.ops.contract import parse_equation
 from transpile.ops.registry import make
 from transpile.ops.strassen import SIDE, strassen_input, strassen_product
-from transpile.passes.fold_constants import evaluate_node
 from transpile.passes.tools import made_of_constants
 
 LEAST_ROWS = 96
@@ -34,13 +31,14 @@ TRIED = 64
 def strassen(graph: Graph) -> Graph:
     """Products of fixed size with constant matrices: 49 for 64 multiplications.
 
-    A layer whose error in float32 passes its bound stays direct.
+    A layer whose error in float32 passes its bound stays direct, and so does one whose weights
+    are read otherwise, too: they would be there twice.
     """
-    layers = [n for n in graph.nodes if suits(n)]
-    matrices = {n.inputs[1] for n in layers}
-    accurate = {w for w in matrices if error(w) <= BOUND}
-    return graph.rewrite(lambda node: _product(node) if suits(node) and (
-        node.inputs[1] in accurate) else None)
+    matrices = dict.fromkeys(n.inputs[1] for n in graph.nodes if suits(n))
+    blocks = {w: _blocks(w) for w in matrices
+              if all(map(suits, graph.users[w])) and error(w) <= BOUND}
+    return graph.rewrite(lambda node: _product(node, blocks[node.inputs[1]]) if suits(node) and (
+        node.inputs[1] in blocks) else None)
 
 
 def suits(node: Node) -> bool:
@@ -58,29 +56,23 @@ def suits(node: Node) -> bool:
         for d in (inputs, outputs))
 
 
-def _product(node: Node) -> Node:
-    x, weight = node.inputs
+def _product(node: Node, blocks: Node) -> Node:
+    x = node.inputs[0]
     name, rows = node.name or node.where.scope or "product", int(x.shape[0])
     beyond = -rows % (SIDE * 2)
     if beyond:
         x = make("pad", x, low=(0, 0), high=(beyond, 0), mode="constant", value=0.0,
                  where=node.where, label=f"{name}.padded")
     sums = make("strassen_input", x, where=node.where, label=f"{name}.sums")
-    return make("strassen_product", sums, _blocks(weight), rows=rows, where=node.where,
-                label=node.name)
+    return make("strassen_product", sums, blocks, rows=rows, where=node.where, label=node.name)
 
 
 def _blocks(weight: Node) -> Node:
     """A matrix [K, N] as `strassen_product` reads it: [K/4, 2, 2, 2, 2, N/4]."""
     rows, columns = (d // SIDE for d in weight.shape)
-    steps: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("reshape", {"shape": (2, 2, rows, 2, 2, columns)}),
-        ("transpose", {"perm": (2, 0, 3, 1, 4, 5)}))
-    for op, attrs in steps:
-        weight = make(op, weight, **attrs, where=weight.where, label=f"{weight.name}.blocks")
-        if weight.inputs[0].is_constant:
-            weight = evaluate_node(weight)
-    return weight
+    split = make("reshape", weight, shape=(2, 2, rows, 2, 2, columns), where=weight.where)
+    return make("transpose", split, perm=(2, 0, 3, 1, 4, 5), where=weight.where,
+                label=f"{weight.name}.blocks")
 
 
 def error(weight: Node) -> float:
