@@ -293,6 +293,34 @@ def test_any_size_is_resized_by_a_ratio(mode: str, how: str, scale: float) -> No
     agrees(proto, {"x": values(1, 2, 9, 6)}, module=module)
 
 
+def test_a_model_needs_no_input() -> None:
+    agrees(model("""() => (float[8] y) {
+        n = Constant<value_int: int = 8>()
+        y = HannWindow<periodic: int = 0>(n)
+    }"""), {})
+
+
+NODES = [
+    (18, 'Resize<mode: string = "nearest">(x, , scales)', {"scales": [1, 1, 0.6, 0.7]}),
+    (18, 'Resize<mode: string = "linear">(x, , scales)', {"scales": [1, 1, 0.7, 1.7]}),
+    (10, 'Resize<mode: string = "nearest">(x, scales)', {"scales": [1, 1, 2.3, 0.7]}),
+    (11, "ConvTranspose<pads: ints = [1, 0, 2, 1]>(x, w)", {"w": values(2, 3, 3, 2)}),
+    (11, ('ConvTranspose<strides: ints = [3, 3], output_shape: ints = [28, 30], auto_pad: string = '
+          '"SAME_UPPER">(x, w)'), {"w": values(2, 3, 2, 2)})]
+
+
+@pytest.mark.parametrize(("opset", "text", "constants"), NODES)
+def test_one_node_agrees_with_onnxruntime(opset: int, text: str, constants: dict[str, Any]) -> None:
+    import onnxruntime
+    proto = model(f"(float[1, 2, 10, 10] x) => (float[a, b, c, d] y) {{ y = {text} }}", opset)
+    proto.graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v, np.float32), k)
+                                   for k, v in constants.items())
+    x = values(1, 2, 10, 10)
+    (wanted,) = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
+    found = transpile.compile(OnnxModel(proto), targets=["js"]).run({"x": x})["y"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("start", "step"), [(0, 1), (1, 2)])
 def test_a_range_of_floats_reaches_to_a_size(start: int, step: int) -> None:
     """As torch.arange(width, dtype=float32) is written, then repeated for each row."""

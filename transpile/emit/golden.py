@@ -74,7 +74,7 @@ def golden_inputs(ports: Sequence[Port], seed: int = 1, dims: Mapping[str, int] 
     """The inputs that `selfTest` uses, by name, in the ports' dtypes and shapes."""
     shapes = [tuple(evaluate(d, dims or {}) for d in p.type.shape) for p in ports]
     sizes = [int(np.prod(s, dtype=np.int64)) for s in shapes]
-    numbers = np.split(random_numbers(seed, sum(sizes)), np.cumsum(sizes)[:-1])
+    *numbers, _ = np.split(random_numbers(seed, sum(sizes)), np.cumsum(sizes, dtype=np.int64))
     result = {}
     for port, shape, part in zip(ports, shapes, numbers, strict=True):
         low, high = input_range(port, ranges or {})

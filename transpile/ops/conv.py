@@ -134,12 +134,15 @@ def _by_columns(view: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray
 def conv_transpose(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *,
                    stride: Spatial = 1, padding: Spatial = 0, output_padding: Spatial = 0,
                    dilation: Spatial = 1, groups: int = 1) -> np.ndarray:
-    """The gradient of conv by its input: every input element adds a scaled kernel."""
+    """The gradient of conv by its input: every input element adds a scaled kernel.
+
+    Negative output padding cuts the end off.
+    """
     x, (inputs, outputs, *kernel) = floating(x), weight.shape
     rank = len(kernel)
     stride, dilation = spatial(stride, rank, "stride"), spatial(dilation, rank, "dilation")
     padding, extra = spatial(padding, rank, ""), spatial(output_padding, rank, "")
-    full = [(n - 1) * s + d * (k - 1) + 1 + e for n, s, d, k, e in
+    full = [(n - 1) * s + d * (k - 1) + 1 + max(e, 0) for n, s, d, k, e in
             zip(x.shape[2:], stride, dilation, kernel, extra, strict=True)]
     y = np.zeros((x.shape[0], groups, outputs, *full), np.result_type(x, weight))
     parts = x.reshape(x.shape[0], groups, inputs // groups, int(np.prod(x.shape[2:])))
@@ -150,7 +153,8 @@ def conv_transpose(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = 
         part = y[last_axes(at)]
         part += (taps[last_axes(tap)] @ parts).reshape(part.shape)
     y = y.reshape(x.shape[0], groups * outputs, *full)
-    y = y[last_axes(slice(p, n - p) for p, n in zip(padding, full, strict=True))]
+    y = y[last_axes(slice(p, n - p + min(e, 0)) for p, n, e in
+                    zip(padding, full, extra, strict=True))]
     return np.asarray(y if bias is None else y + bias.reshape((-1,) + (1,) * rank))
 
 
@@ -165,7 +169,8 @@ composite("conv2d", partial(_conv, rank=2), conv, [
     sample("float32[1,2,5,5]", "float32[3,2,1,1]", padding=((1, 0), (0, 2)))])
 composite("conv_transpose1d", partial(_conv_transpose, rank=1), conv_transpose, [
     sample("float32[2,4,5]", "float32[4,3,3]", "float32[3]", stride=2, padding=1,
-           output_padding=1)])
+           output_padding=1),
+    sample("float32[1,4,9]", "float32[4,3,3]", padding=1, output_padding=-1)])
 composite("conv_transpose2d", partial(_conv_transpose, rank=2), conv_transpose, [
     sample("float32[1,3,4,4]", "float32[3,2,3,3]", "float32[2]"),
     sample("float32[1,4,3,4]", "float32[4,2,2,3]", stride=(2, 3), padding=(0, 2), groups=2),

@@ -94,9 +94,13 @@ def padded_ends(x: Tensor, pairs: Pairs, value: float = 0.0, first: int = 2
 
 
 def split_pads(totals: Sequence[Dim], mode: str) -> Pairs:
-    """Padding shared between both ends; the odd element goes to the end in SAME_UPPER."""
+    """Padding shared between both ends; the odd element goes to the end in SAME_UPPER.
+
+    Negative padding of a transposed convolution is all at the end, as onnxruntime has it.
+    """
     small = [(t // 2, t - t // 2) for t in totals]
-    return tuple(p if mode == "SAME_UPPER" else p[::-1] for p in small)
+    return tuple((0, t) if isinstance(t, int) and t < 0 else p if mode == "SAME_UPPER" else p[::-1]
+                 for p, t in zip(small, totals, strict=True))
 
 
 def kernel_of(weight: Tensor, n: Site) -> tuple[int, ...]:

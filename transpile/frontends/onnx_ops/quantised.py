@@ -74,7 +74,7 @@ def dynamic_quantize(n: Site) -> Any:
     scale = (high - low) / np.float32(255)
     safe = np.where(scale == np.float32(0), np.float32(1), scale)
     zero = np.clip(np.rint(-low / safe), np.float32(0), np.float32(255))
-    return quantised(n, x / safe, zero, protos.UINT8), scale, cast(zero, "uint8")
+    return quantised(n, x / safe, zero, protos.UINT8), safe, cast(zero, "uint8")
 
 
 def _rows(n: Site, index: int) -> Any:

@@ -23,10 +23,11 @@ def transformation(n: Site) -> str:
     return "asymmetric" if fixed else str(n.attr("coordinate_transformation_mode", "half_pixel"))
 
 
-def nearest_rule(n: Site) -> str:
-    """How a coordinate becomes an element; until opset 10 it is cut off."""
-    fixed = n.op == "Upsample" or n.version < 11
-    return "floor" if fixed else str(n.attr("nearest_mode", "round_prefer_floor"))
+def nearest_rule(n: Site, shrinks: bool = False) -> str:
+    """How a coordinate becomes an element; until opset 10 that depends on the scale alone."""
+    if n.op == "Upsample" or n.version < 11:
+        return "ceil" if shrinks else "floor"
+    return str(n.attr("nearest_mode", "round_prefer_floor"))
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,27 @@ class Axis:
 
 
 def coordinates(mode: str, a: Axis) -> np.ndarray:
-    """Where in the input each output element lies (the table of the standard's Resize)."""
-    i = np.arange(a.after, dtype=np.float64)
+    """Where in the input each output element lies (the table of the standard's Resize).
+
+    In float32, like every other runtime: in the midst of two elements the last bit decides.
+    """
+    i = np.arange(a.after, dtype=np.float32)
+    half, scale = np.float32(0.5), np.float32(a.scale)
     wide = a.scale * a.before
     if mode == "align_corners":
-        return i * (a.before - 1) / (wide - 1) if wide != 1 else i * 0
+        return i * np.float32(a.before - 1) / np.float32(wide - 1) if wide != 1 else i * 0
     if mode == "asymmetric":
-        return i / a.scale
+        return i / scale
     if mode == "tf_crop_and_resize":
-        if a.after == 1:
-            return np.full(1, 0.5 * (a.start + a.end) * (a.before - 1))
-        return a.start * (a.before - 1) + i * (a.end - a.start) * (a.before - 1) / (a.after - 1)
+        start, end = (np.float32(v) * np.float32(a.before - 1) for v in (a.start, a.end))
+        return start + i * ((end - start) / np.float32(a.after - 1)) if a.after > 1 else (
+            np.full(1, half * (start + end)))
     if mode == "tf_half_pixel_for_nn":
-        return (i + 0.5) / a.scale
+        return (i + half) / scale
     if mode == "pytorch_half_pixel" and a.after == 1:
         return i * 0
     shift = a.before / 2 * (1 - a.after / wide) if mode == "half_pixel_symmetric" else 0.0
-    return shift + (i + 0.5) / a.scale - 0.5
+    return np.float32(shift) + (i + half) / scale - half
 
 
 NEAREST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -76,7 +81,7 @@ def cubic(x: np.ndarray, a: float) -> np.ndarray:
 def taps(n: Site, mode: str, places: np.ndarray, a: Axis) -> tuple[np.ndarray, np.ndarray]:
     """Indices and weights `[after, taps]`."""
     if mode == "nearest":
-        rule = NEAREST[nearest_rule(n)]
+        rule = NEAREST[nearest_rule(n, a.scale < 1)]
         index = np.clip(rule(places), 0, a.before - 1)[:, None]
         return index.astype(np.int32), np.ones_like(index)
     reach = 1 if mode == "linear" else 2
@@ -166,7 +171,7 @@ def _scaled(n: Site, x: Tensor, scales: dict[int, float],
         if a in symbolic or (scale == 1 and a not in region):
             continue
         before = static_sizes(n, [x.shape[a]], "Resize")[0]
-        after = int(np.floor(before * scale))
+        after = int(np.float32(before) * np.float32(scale))  # 10 * 0.7 is 7 in float32 alone
         if transformation(n) == "align_corners" and n.importer.producer == "pytorch":
             scale = after / before  # the standard means the size before it is cut off
         axes[a] = Axis(before, after, scale, *region.get(a, (0.0, 1.0)))
@@ -188,7 +193,7 @@ def _grown(n: Site, x: Tensor, scales: dict[int, float]) -> Tensor:
             if how == "align_corners" and n.importer.producer != "pytorch":
                 raise n.refuse("a symbolic size is not resized by a scale and aligned corners",
                                "fix the size with --input NAME=DTYPE[SIZES]")
-            x = _symbolic(n, x, {axis: a})
+            x = _symbolic(n, x, {axis: a}, shrinks=scale < 1)
         elif linear:
             x = _phases(x, axis, int(scale), 0 if how == "asymmetric" else 0.5)
         else:
@@ -196,12 +201,12 @@ def _grown(n: Site, x: Tensor, scales: dict[int, float]) -> Tensor:
     return x
 
 
-def _symbolic(n: Site, x: Tensor, axes: dict[int, SymbolicAxis]) -> Any:
+def _symbolic(n: Site, x: Tensor, axes: dict[int, SymbolicAxis], *, shrinks: bool = False) -> Any:
     """Axes whose sizes are known at run time only, one after the other."""
     mode = {"bilinear": "linear"}.get(n.attr("mode", "nearest"), n.attr("mode", "nearest"))
     y = x if mode == "nearest" else cast(x, "float32")
     for axis, a in axes.items():
-        y = symbolic_axis(n, y, axis, a, mode, transformation(n), nearest_rule(n))
+        y = symbolic_axis(n, y, axis, a, mode, transformation(n), nearest_rule(n, shrinks))
     return cast(y, x.node.dtype)
 
 
