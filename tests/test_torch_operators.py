@@ -34,6 +34,7 @@ CASES: dict[str, Callable[[torch.Tensor], Any]] = {
         x, scale_factor=1.7, mode="bilinear", align_corners=True),
     "aligned_corners_smaller": lambda x: F.interpolate(
         x, scale_factor=0.5, mode="bicubic", align_corners=True),
+    "tiny_terms": lambda x: F.relu(x - 9) / (F.relu(x - 9).sum(-1, keepdim=True) + 1e-9),
 }
 
 

@@ -274,13 +274,15 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     import torch
 
     from transpile.frontends.torch_recurrent import translations
+    from transpile.frontends.torch_tidy import tidy
     refuse_divisor(program)
     try:
         with quiet(), contextlib.redirect_stdout(None):
             written = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
-                custom_translation_table={
+                optimize=False, custom_translation_table={
                     **translations(getattr(onnxscript, f"opset{OPSET}")), **more})
+            tidy(written.model)
             proto = written.model_proto
     except ImportError as error:
         raise DependencyError("a package that torch.onnx uses is missing", why=str(error),
