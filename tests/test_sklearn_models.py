@@ -20,8 +20,10 @@ from sklearn.ensemble import (
     RandomForestRegressor,
     VotingClassifier,
 )
+from sklearn.feature_selection import RFE
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
@@ -34,7 +36,7 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     StandardScaler,
 )
-from sklearn.svm import SVC, SVR
+from sklearn.svm import SVC, SVR, LinearSVC
 
 import transpile
 from transpile.errors import SourceError, UnsupportedError
@@ -168,3 +170,19 @@ def test_errors_say_what_to_do() -> None:
     isotonic = CalibratedClassifierCV(GaussianNB(), method="isotonic").fit(IRIS.data, IRIS.target)
     with pytest.raises(UnsupportedError, match="isotonic"):
         transpile.trace(isotonic)
+
+
+def test_a_last_step_that_selects_columns_and_predicts() -> None:
+    chosen = RFE(LogisticRegression(max_iter=500), n_features_to_select=2)
+    chosen.fit(rows(IRIS), IRIS.target)
+    np.testing.assert_array_equal(run(chosen, rows(IRIS))["transform"],
+                                  chosen.transform(rows(IRIS)))
+
+
+@pytest.mark.parametrize(("estimator", "what"), [
+    (OneVsRestClassifier(LinearSVC()), "without probabilities"),
+    (HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]), "categories")])
+def test_what_the_converter_writes_wrongly_is_refused(estimator: Any, what: str) -> None:
+    x = np.floor(rows(IRIS))
+    with pytest.raises(UnsupportedError, match=what):
+        transpile.trace(estimator.fit(x, IRIS.target))

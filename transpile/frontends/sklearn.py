@@ -95,7 +95,8 @@ class SklearnModel(Model):
 
     def _method(self, output: str) -> str:
         """The method whose result an output of skl2onnx is."""
-        default = ("predict", "transform")
+        selects = hasattr(last_step(self.fn), "get_support")  # some of them can predict, too
+        default = ("transform",) if selects else ("predict", "transform")
         wanted = NAMES.get(output, default)
         if output == "scores" and not hasattr(self.fn, "decision_function"):
             wanted = ("transform", "score_samples")
@@ -174,6 +175,12 @@ WRONG: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("SimpleImputer", lambda p: bool(p.add_indicator), "the indicator of missing values"),
     ("MLPClassifier", lambda p: p.out_activation_ == "logistic" and p.n_outputs_ > 1,
      "several labels at once"),
+    ("OneVsRestClassifier", lambda p: not hasattr(p.estimators_[0], "predict_proba"),
+     "one against the rest without probabilities"),
+    ("HistGradientBoostingRegressor", lambda p: p.is_categorical_ is not None,
+     "splits by categories"),
+    ("HistGradientBoostingClassifier", lambda p: p.is_categorical_ is not None,
+     "splits by categories"),
     ("XGBRFClassifier", lambda p: True, "a random forest of XGBoost"),  # noqa: ARG005
     ("XGBRegressor", lambda p: p.objective == "reg:logistic", "logistic regression of XGBoost"),
     ("LGBMRegressor", lambda p: p.boosting_type == "rf", "a random forest of LightGBM"),

@@ -50,19 +50,20 @@ def coordinates(mode: str, a: Axis) -> np.ndarray:
     half, scale = np.float32(0.5), np.float32(a.scale)
     wide = a.scale * a.before
     if mode == "align_corners":
-        return i * np.float32(a.before - 1) / np.float32(wide - 1) if wide != 1 else i * 0
+        last = np.float32(wide - 1 if wide != 1 else np.inf)
+        return np.asarray(i * np.float32(a.before - 1) / last)
     if mode == "asymmetric":
-        return i / scale
+        return np.asarray(i / scale)
     if mode == "tf_crop_and_resize":
         start, end = (np.float32(v) * np.float32(a.before - 1) for v in (a.start, a.end))
-        return start + i * ((end - start) / np.float32(a.after - 1)) if a.after > 1 else (
-            np.full(1, half * (start + end)))
+        step = (end - start) / np.float32(max(a.after - 1, 1))
+        return np.asarray(start + i * step if a.after > 1 else np.full(1, half * (start + end)))
     if mode == "tf_half_pixel_for_nn":
-        return (i + half) / scale
+        return np.asarray((i + half) / scale)
     if mode == "pytorch_half_pixel" and a.after == 1:
         return i * 0
     shift = a.before / 2 * (1 - a.after / wide) if mode == "half_pixel_symmetric" else 0.0
-    return np.float32(shift) + (i + half) / scale - half
+    return np.asarray(np.float32(shift) + (i + half) / scale - half)
 
 
 NEAREST: dict[str, Callable[[np.ndarray], np.ndarray]] = {
