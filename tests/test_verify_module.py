@@ -132,6 +132,17 @@ def test_indices_stay_inside_their_table_and_values_in_their_range() -> None:
         assert one["x"].max() <= 2.0
 
 
+def test_indices_are_followed_through_rows_and_where() -> None:
+    """An edge list's row, with negative indices counted from the end, as Keras has them."""
+    @transpile.model(edges=transpile.spec("int32", (2, 200)))
+    def ends(edges: Any) -> Any:
+        row = np.take(edges, 1, axis=0)
+        return np.take(LONG[:7], np.where(row < 0, row + 7, row), axis=0)
+    found = next(random_inputs(transpile.trace(ends)))["edges"]
+    assert found.min() == 0
+    assert found.max() == 6
+
+
 def test_sizes_grow_until_a_window_fits() -> None:
     @transpile.model(x=spec(1, 1, "length"))
     def windows(x: Any) -> Any:

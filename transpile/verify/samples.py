@@ -25,7 +25,7 @@ WORK = 4e10
 RAISES = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 """What is added to a size until every tensor has an element."""
 
-_VIEWS = {"cast", "reshape", "transpose", "broadcast_to", "slice"}
+_VIEWS = {"cast", "reshape", "transpose", "broadcast_to", "slice", "take", "where"}
 _INDEXED = {"take": 0, "embedding": 1, "take_along_axis": 0, "gather_nd": 0}
 
 
