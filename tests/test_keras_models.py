@@ -74,6 +74,17 @@ def test_functional_with_names() -> None:
         np.testing.assert_allclose(got[name], value, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:When providing")
+def test_a_dict_of_inputs_with_other_names() -> None:
+    """Keys need not be the names of the tensors, only told apart."""
+    first, second = layers.Input((5,)), layers.Input((5,), name="bee")
+    model = keras.Model({"z": first, "a": second}, layers.Subtract(name="out")([first, second]))
+    a, b = floats(3, 5), floats(3, 5) + np.float32(0.25)
+    names = [n.name for n in transpile.trace(model).inputs]
+    order = {"bee": b, next(n for n in names if n != "bee"): a}
+    np.testing.assert_allclose(run(model, order)["out"], a - b, atol=1e-6)
+
+
 def test_subclassed() -> None:
     model, x = Subclassed(), floats(4, 7)
     with pytest.raises(TraceError, match="not known"):

@@ -136,11 +136,10 @@ def rename(proto: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
 
 def packed(model: Any, values: Mapping[str, Any]) -> Any:
     """Inputs as the model takes them: bare, a list, or a dict by name."""
-    structure = getattr(model, "_inputs_struct", None)
+    structure, flat = getattr(model, "_inputs_struct", None), list(values.values())
     if isinstance(structure, dict):
-        return {k: values[k if k in values else str(getattr(v, "name", k))]
-                for k, v in structure.items()}
-    flat = list(values.values())
+        of = {id(tensor): value for tensor, value in zip(model.inputs, flat, strict=True)}
+        return {k: of.get(id(v), values.get(k)) for k, v in structure.items()}
     return flat[0] if len(flat) == 1 else flat
 
 
