@@ -7,7 +7,7 @@ third matrix makes blocks of the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from transpile.ir.dims import Axis, Dim, axis, in_range
@@ -15,7 +15,7 @@ from transpile.lower.expr import Const, Expr, Index, Load, call
 from transpile.lower.nest import RESULT, Nest, without_reduction
 from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.share import share
-from transpile.lower.stmt import Argument, If, Stmt, Store
+from transpile.lower.stmt import Argument, For, If, Stmt, Store
 from transpile.ops.winograd import Matrix
 
 
@@ -50,19 +50,28 @@ def _dot(row: Sequence[float], values: Sequence[Expr]) -> Expr:
     return both if even_sign > 0 else call("neg", both)
 
 
-def rows_of_both(rows: Mapping[int, Sequence[float]], matrix: Matrix,
-                 read: Callable[[int, int], Expr], write: Callable[[int, int, Expr], Stmt]
-                 ) -> tuple[Stmt, ...]:
-    """Some `rows` along the first index of `read`, and all of `matrix` along the second.
+def row_groups(matrix: Matrix, groups: Sequence[Sequence[int]], lane: Axis,
+               read: Callable[[int, int], Expr], write: Callable[[int, int, Expr], Stmt]
+               ) -> tuple[Stmt, ...]:
+    """`matrix @ block @ matrix.T` without a buffer between: a loop for each group of rows.
 
-    `write(i, j, value)` stores what rows i and j make. Few rows at a time need few registers and
-    no buffer between both steps; rows of opposite points share half of their work.
+    Few rows at a time need few registers; those of opposite points share half of their work.
+
+    Args:
+        groups: numbers of the rows that are made together.
+        read: `read(k, j)` along the first and the second index of a block.
+        write: `write(i, j, value)` stores what rows i and j make.
     """
-    stores = []
-    for i, row in rows.items():
-        values = [_dot(row, [read(k, j) for k in range(len(row))]) for j in range(len(matrix[0]))]
-        stores += [write(i, j, _dot(other, values)) for j, other in enumerate(matrix)]
-    return share(stores)
+    result: list[Stmt] = []
+    for group in groups:
+        stores: list[Stmt] = []
+        for i in group:
+            values = [_dot(matrix[i], [read(k, j) for k in range(len(matrix[0]))])
+                      for j in range(len(matrix[0]))]
+            stores += [write(i, j, _dot(row, values)) for j, row in enumerate(matrix)]
+        # A loop even for one lane: what groups share have the same names.
+        result.append(For(lane, share(stores), 0, lane.extent))
+    return tuple(result)
 
 
 def _half(matrix: Matrix, channel: Axis, outer: Axis, read: Callable[[Dim, Dim], Expr],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from transpile.ir.dims import Axis, axis
-from transpile.lower.bilinear import Planes, inside, point_products, rows_of_both
+from transpile.lower.bilinear import Planes, inside, point_products, row_groups
 from transpile.lower.expr import Expr
 from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.stmt import Stmt
@@ -23,13 +23,9 @@ def _block(outer: int, inner: int) -> tuple[int, int]:
 
 
 def _transformed(transform: Matrix, lane: Axis, read: Callable[[int, int], Expr],
-                 write: Callable[[int, int, Expr], Stmt]) -> list[Stmt]:
-    """A transform at both levels, a loop for each of its rows at the level of `write`'s first.
-
-    One row at a time needs few registers.
-    """
-    return [stmt for i, row in enumerate(transform) for stmt in loops(
-        [lane], rows_of_both({i: row}, transform, read, write))]
+                 write: Callable[[int, int, Expr], Stmt]) -> tuple[Stmt, ...]:
+    """A transform at both levels, row by row of the level of the first index."""
+    return row_groups(transform, [[i] for i in range(len(transform))], lane, read, write)
 
 
 def build_strassen_input(context: RoutineContext, x: Accessor) -> tuple[Stmt, ...]:

@@ -12,7 +12,7 @@ from transpile.lower.bilinear import (
     Write,
     inside,
     point_products,
-    rows_of_both,
+    row_groups,
     transform_both,
 )
 from transpile.lower.expr import Expr
@@ -66,9 +66,9 @@ def _weight_pairs(w: Accessor, tile: int, k: Dim, panel: Dim, width: int,
     assert isinstance(taps, int)
     matrix, c, size = matrices(tile, taps)[1], axis("c", width), tile + taps - 1
     pairs = [(0, size - 1), *((i, i + 1) for i in range(1, size - 1, 2))]
-    return tuple(stmt for pair in pairs for stmt in loops([Axis("c", width)], rows_of_both(
-        {i: matrix[i] for i in pair}, matrix, lambda a, b: w(a, b, k, panel * width + c),
-        lambda i, j, value: write(size * i + j, c, value))))
+    return row_groups(matrix, pairs, Axis("c", width),
+                      lambda a, b: w(a, b, k, panel * width + c),
+                      lambda i, j, value: write(size * i + j, c, value))
 
 
 def _output(context: RoutineContext, tile: int, taps: int, shape: tuple[Dim, ...], at: _Tile,

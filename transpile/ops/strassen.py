@@ -59,7 +59,8 @@ def _both_levels(form: Matrix, like: np.ndarray) -> np.ndarray:
 
 def _infer_product(points: TensorType, w: TensorType, rows: int) -> TensorType:
     if points.rank != 3 or w.rank != 6 or points.shape[0] != POINTS or (
-            w.shape[:5] != (points.shape[2], 2, 2, 2, 2)) or rows > SIDE * points.shape[1]:
+            w.shape[:5] != (points.shape[2], 2, 2, 2, 2)) or not (
+            (SIDE - 1) * points.shape[1] < rows <= SIDE * points.shape[1]):
         raise ShapeError(f"strassen: {points} by {w} does not give {rows} rows")
     return points.with_shape((rows, SIDE * w.shape[5]))
 
@@ -90,7 +91,7 @@ register(Op("strassen_input", _infer_input, strassen_input,
                 sample("float32[4,4]"), sample("float32[8,12]"), sample("float32[20,32]"))))
 register(Op("strassen_product", _infer_product, strassen_product,
             routine("build_strassen_product", module="strassen", epilogue=True, parallel=True), (
-                sample("float32[49,1,1]", "float32[1,2,2,2,2,1]", rows=3),
+                sample("float32[49,1,1]", "float32[1,2,2,2,2,1]", rows=4),
                 sample("float32[49,2,3]", "float32[3,2,2,2,2,5]", rows=8),
                 sample("float32[49,4,8]", "float32[8,2,2,2,2,16]", rows=13)),
             columns=Columns(rows=lambda node: node.inputs[0].shape[1])))
