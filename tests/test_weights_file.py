@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 
 import transpile
+from benchmarks.browser import served
 from transpile import nn
 from transpile.api import verify
 from transpile.emit.check import GLOBALS, free_names
@@ -225,20 +221,6 @@ def test_memory_at_the_peak(tmp_path: Path, node: str, storage: str) -> None:
     weights = module.report.weight_bytes
     arena = memory - weights  # what is made of weights included
     assert kilobytes * 1024 <= weights + 1.3 * arena + 10e6
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a server for a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
 
 
 @pytest.mark.browser

@@ -142,20 +142,19 @@ def build(model: Any, out: str | os.PathLike[str], inputs: Mapping[str, Any] | N
         return None
     module = replace(make_module(asked, stages), node=node)
     if verify:
-        module = _verified(module, path, stages, samples, rtol, atol,
-                           module.targets if verify_browser else None)
+        module = _verified(module, path, stages, samples, rtol, atol, in_browser=verify_browser)
     module.save(path)
     return module
 
 
 def _verified(module: Module, path: Path, stages: Stages, samples: object, rtol: float | None,
-              atol: float | None, targets: Sequence[str] | None) -> Module:
+              atol: float | None, *, in_browser: bool) -> Module:
     """`module` with what verification found in its report; else nothing is left at `path`."""
     from transpile.verify.node import JavaScriptError
     try:
         with stages("verify"):
-            found = module.verify(samples, targets=targets, rtol=rtol, atol=atol,
-                                  progress=stages.progress)
+            found = module.verify(samples, targets=module.targets if in_browser else None,
+                                  rtol=rtol, atol=atol, progress=stages.progress)
             found.check(module.name)
     except VerificationError:
         _remove(path)

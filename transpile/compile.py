@@ -177,12 +177,12 @@ class _Builder:
     def _lowered(self, group: Group) -> tuple[Kernel, Kernel, tuple[Node, ...], Mapping[str, int]]:
         """The group's kernel, an equal one that came first, the nodes it reads, and its sizes."""
         signature = Signature(group, self.storage)
-        if signature.key in self.lowered:
-            twin, known, numbers = self.lowered[signature.key]
+        if equal := self.lowered.get(signature.key):
+            twin, known, numbers = equal
             return described(twin, group), known, signature.nodes_of(numbers), {}
         kernel, nodes, sizes = self._kernel(group)
         known = self.kernels.setdefault(anonymous(kernel), kernel)
-        if signature.key is not None and not sizes:
+        if not sizes:
             self.lowered[signature.key] = kernel, known, signature.numbers_of(nodes)
         return kernel, known, nodes, sizes
 
@@ -232,9 +232,8 @@ def panels_of(part: Part, target: Target) -> dict[Node, int]:
         if weight is None or weight not in fixed or is_alias(weight) or any(
                 u not in anchors or _columns_of(u) is not weight for u in users[weight]):
             continue
-        columns = registry.get(anchor.op).columns
-        assert columns is not None
-        width = target.panel(weight.shape[-1], columns.rows(anchor))
+        rows = registry.get(anchor.op).columns.rows(anchor)
+        width = target.panel(weight.shape[-1], rows)
         if width > 1:
             result[weight] = width
             if weight.op in (*EXPANSIONS, "widen_int8"):  # what it is made of, in the same order
@@ -244,8 +243,7 @@ def panels_of(part: Part, target: Target) -> dict[Node, int]:
 
 
 def _columns_of(node: Node) -> Node | None:
-    columns = registry.get(node.op).columns
-    return columns.operand(node) if columns else None
+    return registry.get(node.op).columns.operand(node)
 
 
 def _made_of_constants(graph: Graph) -> set[Node]:

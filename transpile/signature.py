@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
-
-import numpy as np
 
 from transpile.fuse import Group
-from transpile.ir.graph import Node
+from transpile.ir.graph import Node, attributes_key, exact
 from transpile.lower.storage import Storage
 
 
@@ -19,7 +16,6 @@ class Signature:
     the other.
 
     Attributes:
-        key: None where the attributes of a node cannot be compared.
         nodes: by number.
     """
 
@@ -36,8 +32,7 @@ class Signature:
             position += 1
         anchor = None if group.anchor is None else self._number(group.anchor)
         epilogue = frozenset(map(self._number, group.epilogue))
-        key = (group.kind, anchor, epilogue, group.pads_inside, tuple(entries))
-        self.key: Hashable = key if _hashable(key) else None
+        self.key: Hashable = (group.kind, anchor, epilogue, group.pads_inside, tuple(entries))
 
     def nodes_of(self, numbers: Sequence[int]) -> tuple[Node, ...]:
         return tuple(self.nodes[n] for n in numbers)
@@ -55,9 +50,9 @@ class Signature:
         lies = self._lies(node)
         if node not in self._members:
             small = node.is_constant and node.type.size == 1
-            return node.type, lies, _frozen(node.value) if small else None
-        attrs = tuple(sorted((k, _frozen(v)) for k, v in node.attrs.items()))
-        return node.op, attrs, node.type, lies, tuple(map(self._number, node.inputs))
+            return node.type, lies, exact(node.value) if small else None
+        inputs = tuple(map(self._number, node.inputs))
+        return node.op, attributes_key(node), node.type, lies, inputs
 
     def _lies(self, node: Node) -> Hashable:
         """Where its elements are: its buffer, and how it lies there."""
@@ -68,20 +63,3 @@ class Signature:
             chain.append((place.low, place.parent.type, self._number(place.parent)))
             node = place.parent
         return storage.panels.get(node), tuple(chain), root.type, self._number(root)
-
-
-def _frozen(value: Any) -> Any:
-    """An attribute such that 0, 0.0, -0.0 and False differ."""
-    if isinstance(value, np.ndarray):
-        return value.tobytes(), value.dtype.str
-    if isinstance(value, tuple):
-        return tuple(map(_frozen, value))
-    return repr(value) if isinstance(value, (bool, int, float)) else value
-
-
-def _hashable(key: Hashable) -> bool:
-    try:
-        hash(key)
-    except TypeError:
-        return False
-    return True

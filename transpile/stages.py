@@ -324,7 +324,7 @@ def winograd_summary(graph: Graph) -> str:
     counts = [f"{count} with F({t}x{t})" for t, count in sorted(tiles.items())]
     refused = [n.name for n in graph.nodes if wanted_points(n)]
     counts += [f"too far off, so direct: {', '.join(refused)}"] if refused else []
-    return ", ".join(counts) and f"convolutions: {', '.join(counts)}"
+    return _listed("convolutions", counts)
 
 
 def strassen_summary(graph: Graph) -> str:
@@ -334,7 +334,11 @@ def strassen_summary(graph: Graph) -> str:
     direct = [n.name for n in graph.nodes if suits(n)]
     counts = [f"{made} at 49/64 of the multiplications"] if made else []
     counts += [f"direct: {', '.join(direct)}"] if direct else []
-    return ", ".join(counts) and f"products: {', '.join(counts)}"
+    return _listed("products", counts)
+
+
+def _listed(what: str, counts: Sequence[str]) -> str:
+    return f"{what}: {', '.join(counts)}" if counts else ""
 
 
 def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,

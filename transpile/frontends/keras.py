@@ -135,11 +135,11 @@ def rename(proto: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
 
 
 def packed(model: Any, values: Mapping[str, Any]) -> Any:
-    """Inputs as the model takes them: bare, a list, or a dict by name."""
+    """Inputs as the model takes them: bare, a list, a dict, or any nesting of these."""
+    import keras
     structure, flat = getattr(model, "_inputs_struct", None), list(values.values())
-    if isinstance(structure, dict):
-        of = {id(tensor): value for tensor, value in zip(model.inputs, flat, strict=True)}
-        return {k: of.get(id(v), values.get(k)) for k, v in structure.items()}
+    if structure is not None:
+        return keras.tree.pack_sequence_as(structure, flat)
     return flat[0] if len(flat) == 1 else flat
 
 

@@ -16,6 +16,7 @@ from transpile.errors import ShapeError, TraceError, UnsupportedError
 from transpile.frontends import source
 from transpile.ir.dims import Dim, Poly
 from transpile.ir.graph import Node, constant, topological
+from transpile.ir.interpret import constant_value
 from transpile.ir.types import narrow_dtype, promote
 
 BRANCH_FIX = ("use np.where(condition, a, b) instead of a branch on values; loops over a fixed "
@@ -356,17 +357,9 @@ def promoted(*values: Any, dtype: str | None = None) -> list[Tracer]:
 
 def known_value(node: Node) -> np.ndarray | None:
     """The value of a node that depends on constants only; None if it needs an input or a size."""
-    from transpile.ops.registry import get
-    if node.is_constant:
-        return node.value
-    order = list(topological([node]))
-    if any(n.op in ("input", "result") or n.type.names or _sized(n) for n in order):
+    if any(n.op in ("input", "result") or n.type.names or _sized(n) for n in topological([node])):
         return None
-    values: dict[Node, np.ndarray] = {}
-    for n in order:
-        values[n] = n.value if n.is_constant else np.asarray(
-            get(n.op).reference(*(values[i] for i in n.inputs), **n.attrs))
-    return values[node]
+    return constant_value(node)
 
 
 def _sized(node: Node) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -183,6 +183,20 @@ def _unless_same(old: Graph, new: Graph) -> Graph:
     # Nodes are equal only if they are the same: then nothing was rebuilt.
     same = (new.outputs, new.inputs, new.name) == (old.outputs, old.inputs, old.name)
     return old if same else new
+
+
+def attributes_key(node: Node) -> Hashable:
+    """What tells a node's attributes from others': 0, 0.0, -0.0 and False differ."""
+    return tuple(sorted((name, exact(value)) for name, value in node.attrs.items()))
+
+
+def exact(value: Any) -> Any:
+    """An attribute as a key."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes(), value.dtype.str, value.shape
+    if isinstance(value, tuple):
+        return tuple(map(exact, value))
+    return repr(value) if isinstance(value, (bool, int, float)) else value
 
 
 def topological(roots: Iterable[Node]) -> Iterator[Node]:

@@ -10,7 +10,7 @@ import numpy as np
 from transpile.errors import InternalError, ShapeError
 from transpile.ir.control import REGIONS, run_region
 from transpile.ir.dims import Dim, Name, Poly, evaluate, names, substitute
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, topological
 
 
 def interpret(graph: Graph, inputs: Mapping[str, Any], *,
@@ -96,6 +96,15 @@ def call_reference(node: Node, operands: list[np.ndarray], sizes: Mapping[str, i
             f"the reference of {node.op} gives shape {result.shape}, inferred was {expected}",
             where=str(node.where) or node.name)
     return result
+
+
+def constant_value(node: Node) -> np.ndarray:
+    """The value of a node that depends on constants alone."""
+    values: dict[Node, np.ndarray] = {}
+    for n in topological([node]):
+        values[n] = n.value if n.is_constant else call_reference(
+            n, [values[i] for i in n.inputs], {})
+    return values[node]
 
 
 def _run(graph: Graph, inputs: Mapping[str, Any], dtype: str | None,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import copysign
 from typing import Union
 
 from transpile.ir.dims import Dim
@@ -25,6 +26,10 @@ class Const:
 
     value: float | int | bool
     dtype: str = "float32"
+
+    def __eq__(self, other: object) -> bool:  # 0.0 and -0.0 differ
+        return isinstance(other, Const) and self.dtype == other.dtype and (
+            self.value == other.value) and copysign(1, self.value) == copysign(1, other.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,14 @@ class Columns:
     rows: Callable[[Node], Dim] = _all_rows
 
 
+def _none(_node: Node) -> None:
+    return None
+
+
+NO_COLUMNS = Columns(_none)
+"""Of an operator that has no such operand."""
+
+
 @dataclass(frozen=True)
 class Op:
     """Everything about one operator.
@@ -158,7 +166,7 @@ class Op:
         form: how it is lowered.
         samples: what tests try.
         vjp: `vjp(grad, out, *operands, **attrs)` gives a gradient node (or None) per operand.
-        columns: the operand that may lie in panels of columns; None where there is none.
+        columns: the operand that may lie in panels of columns.
     """
 
     name: str
@@ -167,7 +175,7 @@ class Op:
     form: Form
     samples: Sequence[Sample]
     vjp: Callable[..., Sequence[Node | None]] | None = None
-    columns: Columns | None = None
+    columns: Columns = NO_COLUMNS
 
     @property
     def summary(self) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from transpile.errors import ShapeError
+from transpile.ir.dims import nonnegative
 from transpile.ir.types import TensorType
 from transpile.ops.registry import Columns, Op, register, sample
 from transpile.ops.scan import routine
@@ -28,14 +29,11 @@ RESULT = ((1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 1.0), (0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0
           (0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0), (1.0, -1.0, 1.0, 0.0, 0.0, 1.0, 0.0))
 """What each block of the result takes of the seven products."""
 
-LEVELS = 2
-"""One level saves an eighth of the multiplications, two 15/64; the third would save less than its
-sums cost."""
+SIDE = 4
+"""Blocks along each side of a matrix, at both levels. One level saves an eighth of the
+multiplications, two 15/64; the third would save less than its sums cost."""
 
-SIDE = 2**LEVELS
-"""Blocks along each side of a matrix."""
-
-POINTS = 7**LEVELS
+POINTS = len(LEFT)**2
 """Products of blocks."""
 
 
@@ -59,8 +57,8 @@ def _both_levels(form: Matrix, like: np.ndarray) -> np.ndarray:
 
 def _infer_product(points: TensorType, w: TensorType, rows: int) -> TensorType:
     if points.rank != 3 or w.rank != 6 or points.shape[0] != POINTS or (
-            w.shape[:5] != (points.shape[2], 2, 2, 2, 2)) or not (
-            (SIDE - 1) * points.shape[1] < rows <= SIDE * points.shape[1]):
+            w.shape[:5] != (points.shape[2], 2, 2, 2, 2)) or not nonnegative(
+            SIDE * points.shape[1] - rows):
         raise ShapeError(f"strassen: {points} by {w} does not give {rows} rows")
     return points.with_shape((rows, SIDE * w.shape[5]))
 

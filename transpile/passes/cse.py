@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from transpile.ir.graph import Graph, Node
+from transpile.ir.graph import Graph, Node, attributes_key
 from transpile.passes.tools import rewrite
 
 
@@ -25,7 +25,7 @@ def cse(graph: Graph) -> Graph:
 
     def merge(node: Node, _uses: object) -> Node | None:
         inputs = tuple(twin.get(i, i) for i in node.inputs)
-        key = (node.op, inputs, node.type, tuple(sorted(node.attrs.items())))
+        key = (node.op, inputs, node.type, attributes_key(node))
         changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
         return seen.setdefault(key, replace(node, inputs=inputs) if changed else node)
 

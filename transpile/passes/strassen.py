@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from transpile.ir.graph import Graph, Node
+from transpile.ir.interpret import constant_value
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.contract import parse_equation
 from transpile.ops.registry import make
 from transpile.ops.strassen import SIDE, strassen_input, strassen_product
-from transpile.passes.tools import made_of_constants
 
 LEAST_ROWS = 96
 """Rows below which sums of the weights' blocks cost what is saved."""
@@ -77,11 +77,11 @@ def _blocks(weight: Node) -> Node:
 
 def error(weight: Node) -> float:
     """The largest error of a column, every step in float32, on normally distributed values."""
-    matrix = made_of_constants(weight)
+    matrix = constant_value(weight)
     x = np.random.default_rng(0).standard_normal((TRIED, len(matrix))).astype(np.float32)
     exact = x.astype(np.float64) @ matrix.astype(np.float64)
     with np.errstate(all="ignore"):
-        got = strassen_product(strassen_input(x), made_of_constants(_blocks(weight)), TRIED)
+        got = strassen_product(strassen_input(x), constant_value(_blocks(weight)), TRIED)
         off, size = (np.sqrt(np.square(v).mean(axis=0)) for v in (got - exact, exact))
         found = float(np.max(off / np.where(size > 0, size, 1.0)))
     return found if np.isfinite(found) else np.inf

@@ -12,7 +12,6 @@ import numpy as np
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim
 from transpile.ir.graph import NOWHERE, Graph, Node
-from transpile.ir.interpret import call_reference
 from transpile.ir.types import TensorType
 from transpile.ops.registry import Pointwise, get, make
 
@@ -148,10 +147,3 @@ def moves_only_units(shape: Sequence[Dim], perm: Sequence[int]) -> bool:
 def same(a: Dim, b: Dim) -> bool:
     """True if two sizes are provably equal."""
     return bool(a == b)
-
-
-def made_of_constants(node: Node) -> np.ndarray:
-    """The value of what depends on constants alone."""
-    if node.is_constant:
-        return node.value
-    return call_reference(node, [made_of_constants(n) for n in node.inputs], {})

@@ -8,9 +8,9 @@ from typing import Any
 
 from transpile.ir.dims import nonnegative
 from transpile.ir.graph import Graph, Node
+from transpile.ir.interpret import constant_value
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
-from transpile.passes.tools import made_of_constants
 from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
@@ -90,7 +90,7 @@ def _rule(node: Node, *, again: bool) -> Node | None:
         return None
     strided = node.attrs["stride"] != (1, 1)
     weight = _phases_of_weight(node.inputs[1]) if strided else node.inputs[1]
-    tile = accurate_tile(made_of_constants(weight), points)
+    tile = accurate_tile(constant_value(weight), points)
     return _convolution(node, weight, tile, strided=strided, again=again) if tile else None
 
 
