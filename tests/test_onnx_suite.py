@@ -26,8 +26,6 @@ LISTED = [line.split("|")[0].strip()
           if "|" in line and not line.startswith("#")]
 
 ROUNDING = {
-    "test_dft_inverse": "its expected zeros are the evaluator's own rounding, beyond its tolerance",
-    "test_dft_inverse_opset19": "the same",
     "test_dynamicquantizelinear": "a tie: float64 and float32 round 178.5 to different integers",
     "test_dynamicquantizelinear_expanded": "the same"}
 """Cases whose answer hangs on the last bit of float32."""

@@ -202,6 +202,33 @@ view("slice", _slice_shape, slice_, _slice_source,
      sample("uint8[3,1,5]", starts=(2, 0, 0), sizes=(1, 1, 5), steps=(1, 1, 1)))
 
 
+# sliding_window
+
+def _window_shape(x: TensorType, axis: int, size: int, step: int) -> tuple[Dim, ...]:
+    if not 0 <= axis < x.rank or size < 1 or step < 1:
+        raise ShapeError(f"windows of {size} elements every {step} along axis {axis} of {x}")
+    count = floordiv(x.shape[axis] - size, step) + 1
+    if isinstance(count, int) and count < 1:
+        raise ShapeError(f"axis {axis} of {x} has no window of {size} elements")
+    return (*x.shape[:axis], count, size, *x.shape[axis + 1:])
+
+
+def _window_source(index: Idx, x: TensorType, axis: int, size: int, step: int) -> Idx:
+    window, place = index[axis:axis + 2]
+    return (*index[:axis], window * step + place, *index[axis + 2:])
+
+
+def sliding_window(x: np.ndarray, axis: int, size: int, step: int) -> np.ndarray:
+    """Windows of `size` elements, every `step` along an axis; the next axis is within them."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, size, axis)
+    return np.moveaxis(windows, -1, axis + 1)[(slice(None),) * axis + (slice(None, None, step),)]
+
+
+view("sliding_window", _window_shape, sliding_window, _window_source,
+     sample("float32[9]", axis=0, size=4, step=2), sample("float32[2,7,3]", axis=1, size=3, step=1),
+     sample("int32[3,8]", axis=1, size=2, step=3), sample("bool[5,1]", axis=0, size=5, step=1))
+
+
 # pad, dilate
 
 PAD_MODES = ("constant", "edge", "reflect", "wrap")

@@ -1,4 +1,4 @@
-"""Discrete Fourier transforms, windows and filter banks, as products with constant matrices."""
+"""Discrete Fourier transforms, windows and filter banks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ from transpile.frontends.onnx_values import Site, Tensor
 from transpile.frontends.tracer import apply
 
 
-def fourier(size: int, kept: int, inverse: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Real and imaginary part of the matrix `[size, kept]` of a transform."""
-    angle = 2 * np.pi * np.outer(np.arange(size), np.arange(kept)) / size
-    factor = 1 / size if inverse else 1.0
-    return ((np.cos(angle) * factor).astype(np.float32),
-            ((1 if inverse else -1) * np.sin(angle) * factor).astype(np.float32))
-
-
 def resized(x: Tensor, axis: int, size: int) -> Tensor:
     """Cut or filled with zeros to a size along an axis."""
     now = x.shape[axis]
@@ -32,15 +24,11 @@ def resized(x: Tensor, axis: int, size: int) -> Tensor:
     return apply("pad", x, low=(0,) * x.ndim, high=high, mode="constant", value=0.0)
 
 
-def transformed(x: Tensor, size: int, kept: int, inverse: bool) -> Tensor:
-    """The transform of the last axis but one of `[..., size, 1 or 2]`: `[..., kept, 2]`."""
-    cosine, sine = fourier(size, kept, inverse)
-    real = x[..., 0]
-    parts = [real @ cosine, real @ sine]
-    if x.shape[-1] == 2:
-        imaginary = x[..., 1]
-        parts = [parts[0] - imaginary @ sine, parts[1] + imaginary @ cosine]
-    return np.stack(parts, axis=-1)
+def transformed(x: Tensor, *, inverse: bool = False, half: bool = False) -> Tensor:
+    """The transform of the last axis but one of `[..., size, 1 or 2]`: `[..., size, 2]`."""
+    size = x.shape[-2]
+    planes = apply("fourier", np.swapaxes(x, -1, -2), inverse=inverse, half=half)
+    return np.swapaxes(planes * np.float32(1 / size) if inverse else planes, -1, -2)
 
 
 @onnx_op("DFT")
@@ -58,22 +46,14 @@ def dft(n: Site) -> Any:
     if half and inverse:
         return np.moveaxis(_real_inverse(np.moveaxis(x, axis, -2), size), -2, axis)
     moved = np.moveaxis(resized(x, axis, size), axis, -2)
-    kept = size // 2 + 1 if half else size
-    return np.moveaxis(transformed(moved, size, kept, inverse), -2, axis)
+    return np.moveaxis(transformed(moved, inverse=inverse, half=half), -2, axis)
 
 
 def _real_inverse(x: Tensor, size: int) -> Tensor:
     """The real signal of half a spectrum, whose other half is its conjugate."""
-    half = size // 2 + 1
-    x = resized(x, x.ndim - 2, half)
-    angle = 2 * np.pi * np.outer(np.arange(half), np.arange(size)) / size
-    twice = np.full(half, 2.0)
-    twice[0] = 1
-    if size % 2 == 0:
-        twice[-1] = 1
-    weight = (twice / size)[:, None]
-    cosine, sine = ((weight * f(angle)).astype(np.float32) for f in (np.cos, np.sin))
-    return (x[..., 0] @ cosine - x[..., 1] @ sine)[..., None]
+    low = resized(x, x.ndim - 2, size // 2 + 1)
+    high = low[..., 1:(size + 1) // 2, :][..., ::-1, :] * np.array([1, -1], np.float32)
+    return transformed(np.concatenate([low, high], axis=-2), inverse=True)[..., :1]
 
 
 @onnx_op("STFT")
@@ -86,14 +66,11 @@ def stft(n: Site) -> Any:
         size = static_sizes(n, window.shape, "the window")[0]
     else:
         raise n.refuse("neither a window nor a frame length is given")
-    length = static_sizes(n, [x.shape[1]], "frames")[0]
-    starts = np.arange((length - size) // step + 1) * step
-    places = (starts[:, None] + np.arange(size)).astype(np.int32)
-    frames = apply("take", x if x.ndim == 3 else x[..., None], places, axis=1)
+    signal = x if x.ndim == 3 else x[..., None]
+    frames = apply("sliding_window", signal, axis=1, size=size, step=step)
     if window is not None:
         frames = frames * window[:, None]
-    kept = size // 2 + 1 if n.attr("onesided", 1) else size
-    return transformed(frames, size, kept, False)
+    return transformed(frames, half=bool(n.attr("onesided", 1)))
 
 
 WINDOWS = {"HannWindow": (0.5, 0.5, 0.0), "HammingWindow": (25 / 46, 21 / 46, 0.0),
