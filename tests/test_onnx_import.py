@@ -10,7 +10,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import transpile
-from transpile.errors import SourceError, UnsupportedError
+from transpile.errors import ShapeError, SourceError, UnsupportedError
 from transpile.frontends.onnx import OnnxModel, import_model
 from transpile.frontends.onnx_coverage import coverage
 from transpile.frontends.onnx_values import ValueNeededError
@@ -129,6 +129,43 @@ def test_a_shape_that_is_an_input() -> None:
     assert caught.value.inputs == ("to",)
     module = agrees(proto, {"x": values(6), "to": np.array([2, 3])}, {"to": [2, 3]})
     assert [p.name for p in module.programs[0].inputs] == ["x"]
+
+
+def test_a_shape_that_named_sizes_decide_says_which() -> None:
+    proto = model("""(float[N] x) => (float[K] y) {
+        n = Shape(x)
+        eight = Constant<value_ints: ints = [8]>()
+        wanted = Max(n, eight)
+        one = Constant<value: tensor = float[1] {1.0}>()
+        y = Expand(one, wanted)
+    }""")
+    with pytest.raises(ValueNeededError) as caught:
+        import_model(proto)
+    assert caught.value.sizes == ("N",)
+    agrees(proto, {"x": values(5)}, {"x": "float32[5]"})
+
+
+PYRAMID = """(float[1, 1, H, 4] x) => (float[1, 1, K, L] y) {
+    half = MaxPool<kernel_shape: ints = [1, 1], strides: ints = [2, 2]>(x)
+    quarter = MaxPool<kernel_shape: ints = [1, 1], strides: ints = [2, 2]>(half)
+    roi = Constant<value: tensor = float[0] {}>()
+    scales = Constant<value: tensor = float[4] {1.0, 1.0, 2.0, 2.0}>()
+    up = Resize<mode: string = "nearest">(quarter, roi, scales)
+    y = Add(half, up)
+}"""
+
+
+def test_sizes_that_are_equal_for_multiples_only() -> None:
+    with pytest.raises(ShapeError, match=r"write 4\*H for H, or"):
+        import_model(model(PYRAMID))
+    agrees(model(PYRAMID), {"x": values(1, 1, 8, 4)}, {"x": "float32[1,1,4*H,4]"})
+
+
+def test_a_size_that_only_one_number_fits() -> None:
+    proto = model("""(float[N, K] x, float[3] y) => (float[N, 3] z) { z = Add(x, y) }""")
+    with pytest.raises(ShapeError, match=r"write 3 for K$"):
+        import_model(proto)
+    agrees(proto, {"x": values(2, 3), "y": values(3)}, {"x": "float32[N,3]"})
 
 
 BRANCH = """(float[2] x, bool c) => (float[2] y) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx import helper, numpy_helper
 import transpile
 from transpile.errors import UnsupportedError
 from transpile.frontends.onnx import OnnxModel
+from transpile.frontends.onnx_original import run_original
 
 RNG = np.random.default_rng(0)
 
@@ -173,3 +175,15 @@ def test_a_name_of_its_own_in_the_default_domain() -> None:
 def test_what_is_not_supported_is_named() -> None:
     with pytest.raises(UnsupportedError, match=r"com\.microsoft\.Tokenizer"):
         transpile.trace(OnnxModel(message("Tokenizer", [f(2)], {}, ["y"])))
+
+
+def test_a_model_with_a_dynamic_lstm_is_verified(tmp_path: Path) -> None:
+    """onnxruntime rounds activations to 8 bits; the built module must agree with exact ones."""
+    op, operands, attributes, results, _ = CASES["lstm"]
+    proto = message(op, operands, attributes, results)
+    module = transpile.build(OnnxModel(proto), tmp_path / "lstm.mjs", targets=["js"])
+    wrong = message(op, [operands[0], operands[1] ^ np.int8(1), *operands[2:]], attributes,
+                    results)
+    found = run_original(wrong, [operands[0]], {})
+    assert module.report.verified
+    assert np.max(np.abs(found["y"] - module.run({"x0": operands[0]})["y"])) > 1e-3

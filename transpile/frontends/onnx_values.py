@@ -16,6 +16,7 @@ import numpy as np
 from transpile.errors import SourceError, UnsupportedError
 from transpile.frontends import tracer as tracing
 from transpile.frontends.tracer import Tracer, known_value
+from transpile.ir import dims
 from transpile.ir.dims import Dim, Poly
 from transpile.ir.graph import Node, Where, constant, topological
 
@@ -27,15 +28,23 @@ FOLD_LIMIT = 1 << 16
 
 
 class ValueNeededError(UnsupportedError):
-    """A shape depends on the values of an input; `inputs` names those of the graph."""
+    """A shape depends on the values of an input; `inputs` names those of the graph.
 
-    def __init__(self, what: str, inputs: Sequence[str], *, where: str = "") -> None:
-        self.inputs = tuple(inputs)
-        names = ", ".join(repr(i) for i in inputs)
-        super().__init__(what, where=where,
-                         why=f"it is computed from {names}" if inputs else "it is no constant",
-                         fix=f"fix that input to its value, as in --input {inputs[0]}=1" if inputs
-                         else "make it an initialiser of the model")
+    Or it depends on named sizes, by what no size can be written in: `sizes` names them.
+    """
+
+    def __init__(self, what: str, inputs: Sequence[str], *, sizes: Sequence[str] = (),
+                 where: str = "") -> None:
+        self.inputs, self.sizes = tuple(inputs), tuple(sizes)
+        why, fix = "it is no constant", "make it an initialiser of the model"
+        if inputs:
+            why = f"it is computed from {', '.join(repr(i) for i in inputs)}"
+            fix = f"fix that input to its value, as in --input {inputs[0]}=1"
+        elif sizes:
+            names = ", ".join(sizes)
+            why = f"it is computed from what is only known by name: {names}"
+            fix = f"give inputs sizes that are numbers instead of {names}: --input NAME=DTYPE[DIMS]"
+        super().__init__(what, where=where, why=why, fix=fix)
 
 
 @dataclass(eq=False)
@@ -105,6 +114,16 @@ def sizes_array(sizes: Sequence[Dim]) -> np.ndarray:
 def graph_inputs(node: Node) -> list[str]:
     """The names of the graph's inputs that a node is computed from."""
     return [n.name for n in topological([node]) if n.op == "input"]
+
+
+def named_sizes(value: Value) -> list[str]:
+    """The named sizes that a value is computed from."""
+    if isinstance(value, Known):
+        sizes = [d for d in value.array.ravel() if isinstance(d, Poly)]
+    else:
+        nodes = topological([value.node]) if isinstance(value, Tracer) else []
+        sizes = [d for n in nodes for d in n.shape]
+    return sorted(set().union(*map(dims.names, sizes)))
 
 
 @dataclass
@@ -197,7 +216,7 @@ class Site:
         value = self.inputs[index]
         names = graph_inputs(value.node) if isinstance(value, Tracer) else []
         return ValueNeededError(f"{self.op} needs to know {what} before it runs", names,
-                                where=self.label)
+                                sizes=named_sizes(value), where=self.label)
 
     def refuse(self, what: str, why: str = "") -> UnsupportedError:
         """The error for a form of an operator that cannot be compiled."""

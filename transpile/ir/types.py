@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from transpile.errors import ShapeError
-from transpile.ir.dims import Dim, dim, names, parse_dim, product
+from transpile.ir.dims import Dim, dim, names, parse_dim, product, substitute
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -118,13 +118,32 @@ def promote(*dtypes: str) -> str:
 def broadcast(*shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
     """NumPy's broadcasting over symbolic sizes; unequal symbolic sizes are an error."""
     rank = max(map(len, shapes), default=0)
-    result: list[Dim] = []
-    for column in zip(*((1,) * (rank - len(s)) + tuple(s) for s in shapes), strict=True):
-        sizes = {d for d in column if d != 1}
-        if len(sizes) > 1:
-            raise ShapeError(
-                "operands with shapes " + ", ".join(f"[{', '.join(map(str, s))}]" for s in shapes)
-                + " do not broadcast together",
-                why=f"sizes {' and '.join(sorted(map(str, sizes)))} meet in one dimension")
-        result.append(sizes.pop() if sizes else 1)
-    return tuple(result)
+    columns = [{d for d in column if d != 1} for column in zip(
+        *((1,) * (rank - len(s)) + tuple(s) for s in shapes), strict=True)]
+    wrong = next((sizes for sizes in columns if len(sizes) > 1), None)
+    if wrong:
+        raise ShapeError(
+            "operands with shapes " + ", ".join(f"[{', '.join(map(str, s))}]" for s in shapes)
+            + " do not broadcast together",
+            why=f"sizes {' and '.join(sorted(map(str, wrong)))} meet in one dimension",
+            fix=equal_for(columns))
+    return tuple(sizes.pop() if sizes else 1 for sizes in columns)
+
+
+def equal_for(groups: Iterable[set[Dim]]) -> str:
+    """How to name sizes so that those of each group are equal: the last part of an error's text.
+
+    Those of a pyramid of images often differ by rounding alone, and not at all for multiples.
+    """
+    unequal = [group for group in groups if len(group) > 1]
+    named = sorted({name for group in unequal for size in group for name in names(size)})
+    numbers = {size for group in unequal for size in group if isinstance(size, int)}
+    choices: list[dict[str, Dim]] = [{name: n * dim(name) for name in named}
+                                     for n in (2, 4, 8, 16, 32, 64, 128)]
+    choices += [dict.fromkeys(named, n) for n in numbers] if len(numbers) == 1 else []
+    for sizes in choices if named else ():
+        if all(len({substitute(size, sizes) for size in group}) == 1 for group in unequal):
+            return "in the input's type write " + " and ".join(
+                f"{size} for {name}" for name, size in sizes.items()) + ", or other numbers" * (
+                not numbers)
+    return f"give {' and '.join(named)} numbers in the input's type" if named else ""
