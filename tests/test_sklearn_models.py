@@ -14,21 +14,26 @@ from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesRegressor,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     RandomForestRegressor,
     VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.feature_selection import RFE
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    Binarizer,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
@@ -37,6 +42,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import SVC, SVR, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 import transpile
 from transpile.errors import SourceError, UnsupportedError
@@ -99,6 +105,79 @@ def test_regressors_agree(estimator: Any, tolerance: float) -> None:
     wanted = estimator.predict(x)
     np.testing.assert_allclose(run(estimator, x)["predict"], wanted,
                                atol=tolerance * np.abs(wanted).max())
+
+
+def columns(chosen: Any) -> Any:
+    return make_pipeline(ColumnTransformer([("a", StandardScaler(), chosen)],
+                                           remainder="passthrough"), LogisticRegression())
+
+
+def voters(**options: Any) -> Any:
+    return VotingClassifier([
+        ("a", make_pipeline(StandardScaler(), LogisticRegression())), ("b", "drop"),
+        ("c", GaussianNB()), ("d", DecisionTreeClassifier(max_depth=1))], **options)
+
+
+SEVERAL = np.stack([IRIS.target_names[IRIS.target], np.where(rows(IRIS)[:, 0] > 5.8, "long",
+                                                             "short")], axis=1)
+CORRECTED: dict[str, tuple[Any, Any, Any]] = {
+    "mask": (columns(np.array([True, False, True, False])), IRIS, None),
+    "masks in a list": (columns([False, True, False, True]), IRIS, None),
+    "from the end": (columns([-1, -2]), IRIS, None),
+    "slice from the end": (columns(slice(-2, None)), IRIS, None),
+    "function": (columns(lambda x: np.asarray(x)[0] > 2), IRIS, None),
+    "weights": (voters(voting="soft", weights=[1, 5, 3, 1]), IRIS, None),
+    "hard": (voters(weights=[1, 5, 2, 3]), IRIS, None),
+    "hard scores": (VotingClassifier([("a", SVC()), ("b", LinearSVC())]), WINE, None),
+    "regressors": (VotingRegressor([("a", Ridge()), ("b", SVR())], weights=[1, 3]), DIABETES,
+                   None),
+    "outputs": (MultiOutputClassifier(GaussianNB()), IRIS, SEVERAL),
+    "outputs in a pipeline": (make_pipeline(StandardScaler(), MultiOutputClassifier(LinearSVC())),
+                              IRIS, SEVERAL),
+    "tree of outputs": (DecisionTreeClassifier(max_depth=2), IRIS, SEVERAL),
+    "forest of outputs": (RandomForestClassifier(9, random_state=0), IRIS, SEVERAL),
+    "logistic": (SGDClassifier(loss="log_loss", random_state=0), WINE, None),
+    "huber": (SGDClassifier(loss="modified_huber", random_state=0), WINE, None),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CORRECTED)
+def test_what_the_converter_gets_wrong_is_corrected(case: str) -> None:
+    estimator, data, target = CORRECTED[case]
+    x = rows(data)
+    estimator.fit(x, data.target if target is None else target)
+    got, several = run(estimator, x), target is not None
+    assert ("predict_proba_0" if several else "predict_proba") in got or (
+        not hasattr(estimator, "predict_proba"))
+    for name, found in got.items():
+        method, _, place = name.rpartition("_") if name[-1].isdigit() else (name, "", "")
+        wanted = getattr(estimator, method)(x)
+        wanted = wanted[int(place)] if place else wanted
+        if several and method == "predict":
+            wanted = np.stack([np.unique(t, return_inverse=True)[1] for t in wanted.T], axis=1)
+        np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("estimator", "data"), [
+    (DecisionTreeClassifier(random_state=0), WINE), (RandomForestClassifier(9, random_state=0),
+                                                     WINE),
+    (ExtraTreesRegressor(9, random_state=0), DIABETES),
+    (BaggingClassifier(DecisionTreeClassifier(), 4, random_state=0), WINE)])
+@pytest.mark.parametrize("seen", [True, False])
+def test_trees_send_missing_values_where_scikit_learn_does(estimator: Any, data: Any,
+                                                           seen: bool) -> None:
+    x = rows(data)
+    holes = np.where(np.random.default_rng(0).random(x.shape) < 0.15, np.float32(np.nan), x)
+    estimator.fit(holes if seen else x, data.target)
+    np.testing.assert_allclose(run(estimator, holes)["predict"], estimator.predict(holes),
+                               rtol=1e-5)
+
+
+def test_a_threshold_is_compared_in_float32() -> None:
+    x = np.float32([[0.3, np.nextafter(np.float32(0.3), np.float32(1)), 0.1]])
+    limit = Binarizer(threshold=0.3).fit(x)
+    np.testing.assert_array_equal(run(limit, x)["transform"], limit.transform(x))
 
 
 def test_clusters_and_their_distances() -> None:

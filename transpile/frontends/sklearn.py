@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from transpile.errors import SourceError, UnsupportedError
 from transpile.frontends.foreign import needs
+from transpile.frontends.sklearn_converters import corrected, open_sequences, positive_distances
 from transpile.frontends.sklearn_numeric import class_names, numeric_copy
 from transpile.frontends.tracer import Tracer, apply
 from transpile.ir.graph import Graph, Node
@@ -34,11 +35,24 @@ FLAT = ("predict", "decision_function", "score_samples")
 """Methods that give a vector where there is one number for each row."""
 
 
+@dataclass(frozen=True)
+class Result:
+    """Where an output comes from: a method, and a place if the method gives a list."""
+
+    method: str
+    place: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.method if self.place is None else f"{self.method}_{self.place}"
+
+
 class SklearnModel(Model):
     """A fitted estimator or pipeline; calling it runs scikit-learn.
 
     Outputs bear the names of the methods that give them: `predict` and `predict_proba` of a
-    classifier, `predict` and `transform` (distances) of k-means.
+    classifier, `predict` and `transform` (distances) of k-means. A list, such as the probabilities
+    of several targets, is `predict_proba_0`, `predict_proba_1`, ...
 
     Args:
         estimator: fitted on numbers, or on a frame whose columns keep their order.
@@ -52,16 +66,20 @@ class SklearnModel(Model):
         own = specs or {"x": spec("float32", ("batch", columns), labels=names)}
         super().__init__(numeric_copy(estimator), own, outputs=outputs, labels=labels)
         self.name = type(last_step(estimator)).__name__
-        self.methods: tuple[str, ...] = ()
+        self.results: tuple[Result, ...] = ()
         self.classes = class_names(estimator)
 
     def __call__(self, *arrays: Any, **named: Any) -> dict[str, np.ndarray]:
         """What the methods give for x[rows, features], by output name."""
         (x,) = (*arrays, *named.values())
+        if not self.results:
+            self.trace()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            results = [np.asarray(getattr(self.fn, m)(np.asarray(x))) for m in self._methods()]
-        return dict(zip(self.outputs or self._methods(), results, strict=True))
+            given = {r.method: getattr(self.fn, r.method)(np.asarray(x)) for r in self.results}
+        names = self.outputs or [r.name for r in self.results]
+        return {n: np.asarray(given[r.method] if r.place is None else given[r.method][r.place])
+                for n, r in zip(names, self.results, strict=True)}
 
     def trace(self, inputs: Mapping[str, Any] | None = None) -> Graph:
         """The graph.
@@ -77,30 +95,44 @@ class SklearnModel(Model):
         (name, only), = self.specs.items()
         proto = onnx_message(self.fn, name, only.type)
         graph = import_model(proto, {name: only.type}, name=self.name, origin=self.name)
-        self.methods = tuple(self._method(n) for n, _ in graph.outputs)
-        nodes = [self._shaped(node, m) for m, (_, node) in
-                 zip(self.methods, graph.outputs, strict=True)]
-        names = self.outputs or self.methods
-        if self.labels is None and self.classes:
-            scored = {"predict_proba", "decision_function"}
-            self.labels = {n: self.classes for n, m, node in
-                           zip(names, self.methods, nodes, strict=True)
-                           if m in scored and node.shape[-1] == len(self.classes)} or None
-        return replace(graph, outputs=tuple(zip(names, nodes, strict=True)))
+        found = [pair for n, node in graph.outputs for pair in self._found(n, node)]
+        self.results = tuple(result for result, _ in found)
+        names = self.outputs or [r.name for r in self.results]
+        if self.labels is None:
+            self.labels = {n: known for n, (result, node) in zip(names, found, strict=True)
+                           if (known := self._names(result, node))} or None
+        return replace(graph, outputs=tuple(
+            (n, node) for n, (_, node) in zip(names, found, strict=True)))
 
-    def _methods(self) -> tuple[str, ...]:
-        if not self.methods:
-            self.trace()
-        return self.methods
+    def _found(self, output: str, node: Node) -> list[tuple[Result, Node]]:
+        """The results in an output of skl2onnx; none for what scikit-learn does not give."""
+        base, _, place = output.rpartition("_")
+        listed = base in NAMES and place.isdigit()
+        method = self._method(base if listed else output)
+        if not method:
+            return []
+        if listed:
+            return [(Result(method, int(place)), node)]
+        if method == "predict_proba" and node.type.rank == 3:  # forests of several targets
+            return [(Result(method, k), Tracer(node)[k, :, :len(names)].node)
+                    for k, names in enumerate(self.classes)]
+        return [(Result(method), self._shaped(node, method))]
+
+    def _names(self, result: Result, node: Node) -> tuple[str, ...]:
+        """The names of the classes that the last axis of a result is about."""
+        if result.method not in ("predict_proba", "decision_function"):
+            return ()
+        names = self.classes[result.place or 0] if self.classes else ()
+        return names if node.shape[-1] == len(names) else ()
 
     def _method(self, output: str) -> str:
-        """The method whose result an output of skl2onnx is."""
+        """The method whose result an output of skl2onnx is; "" if the estimator has none."""
         selects = hasattr(last_step(self.fn), "get_support")  # some of them can predict, too
         default = ("transform",) if selects else ("predict", "transform")
         wanted = NAMES.get(output, default)
         if output == "scores" and not hasattr(self.fn, "decision_function"):
             wanted = ("transform", "score_samples")
-        return next((m for m in wanted if hasattr(self.fn, m)), wanted[0])
+        return next((m for m in wanted if hasattr(self.fn, m)), "")
 
     def _shaped(self, node: Node, method: str) -> Node:
         """A result in the shape in which scikit-learn gives it."""
@@ -154,10 +186,10 @@ def onnx_message(estimator: Any, name: str, type_: TensorType) -> Any:
     start = [(name, kind([None, type_.shape[-1]]))]
 
     def write(options: Any) -> Any:
-        with warnings.catch_warnings(), plain_integers():
+        with warnings.catch_warnings(), corrected():
             warnings.simplefilter("ignore")
-            return positive_distances(to_onnx(estimator, initial_types=start, options=options,
-                                              target_opset=OPSETS))
+            return open_sequences(positive_distances(to_onnx(
+                estimator, initial_types=start, options=options, target_opset=OPSETS)))
     try:
         try:
             return write({"zipmap": False})
@@ -197,43 +229,6 @@ def refuse_wrong(estimator: Any) -> None:
             if type(part).__name__ == name and condition(part):
                 raise UnsupportedError(f"{name}: {what} is not supported",
                                        why="the converter to ONNX writes it wrongly")
-
-
-def positive_distances(proto: Any) -> Any:
-    """Neighbours weighted by distance: skl2onnx makes distances negative, then cuts them off."""
-    makers = {o: n for n in proto.graph.node for o in n.output}
-
-    def maker(name: str) -> str:
-        return str(makers[name].op_type) if name in makers else ""
-    for node in proto.graph.node:
-        first = node.input[0] if node.input else ""
-        if node.op_type == "Max" and maker(first) == "Mul" and (
-                maker(makers[first].input[0]) == "TopK"):
-            node.input[0] = makers[first].input[0]
-    return proto
-
-
-def plain_integers() -> Any:
-    """onnx refuses lists of NumPy's integers and bools, which some converters give."""
-    from contextlib import contextmanager
-
-    import onnx
-
-    @contextmanager
-    def patched() -> Any:
-        original: Callable[..., Any] = onnx.helper.make_attribute
-
-        def make(key: str, value: Any, *args: Any, **named: Any) -> Any:
-            if isinstance(value, (list, tuple)):
-                value = [v.item() if isinstance(v, np.generic) else v for v in value]
-                value = [int(v) if isinstance(v, bool) else v for v in value]
-            return original(key, value, *args, **named)
-        onnx.helper.make_attribute = make
-        try:
-            yield
-        finally:
-            onnx.helper.make_attribute = original
-    return patched()
 
 
 def register_converters(estimator: Any) -> None:

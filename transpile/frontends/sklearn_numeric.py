@@ -31,11 +31,12 @@ def parts(estimator: Any) -> Iterator[Any]:
             pending += vars(value).values() if hasattr(value, "__dict__") else []
 
 
-def class_names(estimator: Any) -> tuple[str, ...]:
-    """The names of the classes as text; empty for what is no classifier."""
+def class_names(estimator: Any) -> list[tuple[str, ...]]:
+    """The names of the classes of each target as text; empty for what is no classifier."""
     classes = getattr(estimator, "classes_", None)
-    return tuple(str(c) for c in classes) if isinstance(classes, np.ndarray) and (
-        classes.ndim == 1) else ()
+    each = classes if isinstance(classes, list) else [classes]
+    return [tuple(str(c) for c in names) for names in each
+            if isinstance(names, np.ndarray) and names.ndim == 1]
 
 
 def numeric_copy(estimator: Any) -> Any:
@@ -44,28 +45,33 @@ def numeric_copy(estimator: Any) -> Any:
     Classes become their positions unless they are integers; categories that are strings become
     theirs; columns are chosen by number; unknown categories are ignored, as in ONNX.
     """
-    result = as_logistic(copy.deepcopy(estimator))
-    by_name = [p for p in parts(result) if hasattr(p, "transformers_")]
-    for part in by_name:
+    result = as_equal(copy.deepcopy(estimator))
+    for part in [p for p in parts(result) if hasattr(p, "_transformer_to_input_indices")]:
         choose_by_number(part)
     for part in parts(result):
         number_classes(part)
         number_categories(part)
+        if type(part).__name__ in ("VotingClassifier", "VotingRegressor"):
+            weigh_votes(part)
         vars(part).pop("feature_names_in_", None)
         if hasattr(part, "flatten_transform"):
             part.flatten_transform = False  # skl2onnx refuses it, and no prediction needs it
     return result
 
 
-def as_logistic(estimator: Any) -> Any:
-    """Discriminant analysis of two classes as the logistic regression that it equals.
+def as_equal(estimator: Any) -> Any:
+    """What skl2onnx writes wrongly or not at all, as another estimator that equals it.
 
-    skl2onnx gives it a softmax over both signs of the score, which doubles the score.
+    Discriminant analysis of two classes is a logistic regression (it gets a softmax over both
+    signs of the score, which doubles the score); a tree of several targets is a forest.
     """
     if hasattr(estimator, "steps"):
         name, last = estimator.steps[-1]
-        estimator.steps[-1] = (name, as_logistic(last))
+        estimator.steps[-1] = (name, as_equal(last))
         return estimator
+    if getattr(estimator, "n_outputs_", 1) > 1 and hasattr(estimator, "tree_") and hasattr(
+            estimator, "classes_"):
+        return as_forest(estimator)
     if type(estimator).__name__ != "LinearDiscriminantAnalysis" or len(estimator.classes_) != 2:
         return estimator
     from sklearn.linear_model import LogisticRegression
@@ -75,39 +81,50 @@ def as_logistic(estimator: Any) -> Any:
     return result
 
 
+def as_forest(tree: Any) -> Any:
+    """The forest of one tree."""
+    from sklearn.ensemble import RandomForestClassifier
+    result = RandomForestClassifier(n_estimators=1)
+    for key in ("classes_", "n_classes_", "n_outputs_", "n_features_in_"):
+        setattr(result, key, getattr(tree, key))
+    result.estimators_ = [tree]
+    return result
+
+
 def choose_by_number(transformer: Any) -> None:
-    """Columns of a ColumnTransformer by position instead of by name."""
-    names = list(getattr(transformer, "feature_names_in_", ()))
+    """Columns of a ColumnTransformer by position: instead of names, masks, slices, functions."""
+    places = transformer._transformer_to_input_indices
 
-    def numbers(columns: Any) -> Any:
-        if isinstance(columns, str):
-            return [names.index(columns)]
-        if isinstance(columns, slice) and any(isinstance(c, str) for c in (
-                columns.start, columns.stop)):
-            first = names.index(columns.start) if columns.start else 0
-            last = names.index(columns.stop) + 1 if columns.stop else len(names)
-            return list(range(first, last))
-        listed = columns if isinstance(columns, (list, tuple, np.ndarray)) else None
-        if listed is None or not any(isinstance(c, str) for c in listed):
-            return columns
-        return [names.index(c) for c in listed]
+    def numbers(name: str, columns: Any) -> Any:
+        found = [int(c) for c in places.get(name, ())]
+        one = isinstance(columns, (int, np.integer)) and len(found) == 1
+        return found[0] if one else found  # a single number gives a vector
 
-    transformer.transformers_ = [(n, t, numbers(c)) for n, t, c in transformer.transformers_]
-    for key in ("_columns", "_transformer_to_input_indices", "transformers"):
-        value = getattr(transformer, key, None)
-        if key == "_columns" and value is not None:
-            transformer._columns = [numbers(c) for c in value]
-        elif key == "transformers" and value is not None:
-            transformer.transformers = [(n, t, c if callable(c) else numbers(c))
-                                        for n, t, c in value]
+    for key in ("transformers", "transformers_"):
+        setattr(transformer, key, [(n, t, numbers(n, c)) for n, t, c in getattr(transformer, key)])
+    transformer._columns = [c for _, _, c in transformer.transformers]
+
+
+def weigh_votes(ensemble: Any) -> None:
+    """A weight for each estimator that votes, as an array; what was dropped is gone."""
+    kept = [e[1] != "drop" for e in ensemble.estimators]
+    if ensemble.weights is not None:
+        ensemble.weights = np.asarray(ensemble.weights, np.float64)[kept]
+    ensemble.estimators = [e for e, keep in zip(ensemble.estimators, kept, strict=True) if keep]
 
 
 def number_classes(part: Any) -> None:
     """Names of classes as their positions."""
+    def numbered(classes: Any) -> Any:
+        names = isinstance(classes, np.ndarray) and classes.ndim == 1 and (
+            classes.dtype.kind not in "iu")
+        return np.arange(len(classes)) if names else classes
     for key in CLASSES:
         classes = vars(part).get(key)
-        if isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.dtype.kind not in "iu":
-            setattr(part, key, np.arange(len(classes)))
+        if isinstance(classes, list):
+            setattr(part, key, [numbered(c) for c in classes])
+        elif classes is not None:
+            setattr(part, key, numbered(classes))
 
 
 def number_categories(part: Any) -> None:

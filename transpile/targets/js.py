@@ -83,6 +83,15 @@ def js_number(value: float | int | bool, dtype: str) -> str:
     return "-0" if number == 0 and math.copysign(1, number) < 0 else text
 
 
+COMPARISONS = frozenset({"less", "greater", "less_equal", "greater_equal", "equal", "not_equal"})
+
+
+def exact_number(value: float) -> str:
+    """The literal of a float32 that numbers are compared with: 0.3 is less than float32's 0.3."""
+    number, text = float(np.float32(value)), js_number(value, "float32")
+    return text if math.isnan(number) or float(text) == number else repr(number)
+
+
 HOT = 2**20
 """Operations a call from which on loads say `| 0`: V8 then checks no sum of an index for overflow,
 which makes the innermost loops about 5 % faster."""
@@ -169,7 +178,10 @@ class Printer(TextPrinter):
         cell = SCALARS[value.fn].cell("js", value.args[-1].dtype)
         assert cell is not None, value.fn
         needs = cell.needs or (0,) * len(value.args)
-        operands = [self.expr(a, n) for a, n in zip(value.args, needs, strict=True)]
+        compares = value.fn in COMPARISONS
+        operands = [exact_number(a.value) if compares and isinstance(a, Const) and (
+            a.dtype == "float32") else self.expr(a, n)
+            for a, n in zip(value.args, needs, strict=True)]
         return cell.template.format(*operands).replace("+ -", "- "), cell.precedence
 
     def index_text(self, value: Dim) -> Text:
