@@ -26,6 +26,12 @@ class Call(nn.Module):
         return self.function(x)
 
 
+def assigned(x: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
+    y = x.clone()
+    y[index] = value
+    return y
+
+
 CASES: dict[str, Callable[[torch.Tensor], Any]] = {
     "nothing": lambda x: x,
     "nothing_and_more": lambda x: (x, x + 1),
@@ -34,6 +40,34 @@ CASES: dict[str, Callable[[torch.Tensor], Any]] = {
         x, scale_factor=1.7, mode="bilinear", align_corners=True),
     "aligned_corners_smaller": lambda x: F.interpolate(
         x, scale_factor=0.5, mode="bicubic", align_corners=True),
+    "sort": lambda x: torch.sort(torch.round(x), stable=True, dim=1, descending=True),
+    "argsort": lambda x: torch.argsort(torch.round(x), stable=True),
+    "kth_value": lambda x: torch.kthvalue(x, 3, 2, keepdim=True),
+    "median": lambda x: (*torch.median(x, 1), torch.median(x)),
+    "nan_median": lambda x: (*torch.nanmedian(x / (x > 0), 2), torch.nanmedian(x.sqrt())),
+    "mode": lambda x: torch.mode(torch.round(x), 3)[0],
+    "search": lambda x: torch.searchsorted(x.sort(-1)[0], torch.round(x), right=True),
+    "buckets": lambda x: torch.bucketize(torch.round(x), torch.tensor([-1.0, 0.0, 0.5, 1.0])),
+    "running_product": lambda x: torch.cumprod(x, 2),
+    "running_maximum": lambda x: torch.cummax(torch.round(x), 3),
+    "running_minimum": lambda x: torch.cummin(torch.round(x), -1),
+    "mask": lambda x: assigned(x, x > 0, 3.0),
+    "mask_of_rows": lambda x: assigned(x, x[:, :, 0, 0] > 0, x[0, 0] + 1),
+    "mask_behind": lambda x: assigned(x, (slice(None), x[0, :, 0, 0] > 0), -1.0),
+    "masked_scatter": lambda x: x.masked_scatter(x > 0.1, torch.arange(504.0)),
+    "number_in_a_tensor": lambda x: assigned(x, x[0, :, 0, 0].argmax(), 5.0),
+    "numbers_in_tensors": lambda x: assigned(
+        x, (slice(1, None), x[0, :, 0, 0].argmax() - 4, ..., x[0, 0, 0].argmin()), x[0, 0, :, 0]),
+    "scatter_mean": lambda x: x.scatter_reduce(1, torch.tensor([[[[1]], [[1]], [[3]]]]).expand(
+        2, 3, 7, 9), x[:, :3] * 2, "mean"),
+    "scatter_mean_of_new": lambda x: x.scatter_reduce(1, torch.tensor([[[[1]], [[1]]]]).expand(
+        2, 2, 7, 9), x[:, :2] * 2, "mean", include_self=False),
+    "distances": lambda x: torch.cdist(x, x * 0.5 + 1),
+    "distances_in_other_norms": lambda x: tuple(
+        torch.cdist(x, x + 1, p=p) for p in (0.0, 1.0, 3.0, float("inf"))),
+    "uneven_windows": lambda x: F.adaptive_max_pool2d(x, (3, 5), return_indices=True),
+    "uneven_rows": lambda x: F.adaptive_max_pool1d(x[0], 4),
+    "uneven_boxes": lambda x: F.adaptive_max_pool3d(x, (3, 2, 4)),
     "tiny_terms": lambda x: F.relu(x - 9) / (F.relu(x - 9).sum(-1, keepdim=True) + 1e-9),
 }
 

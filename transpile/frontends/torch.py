@@ -200,13 +200,14 @@ def _export(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, in
     """
     import torch
 
+    from transpile.frontends.torch_assignment import assigned_by_tensor
     from transpile.frontends.torch_recurrent import kept_whole
     arrays = {n: example(t, sizes) for n, t in types.items()}
     fast = torch.backends.mha.get_fastpath_enabled()
     settings = torch.fx.experimental._config  # what mark_unbacked asks for, for all sizes
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        with quiet(), kept_whole(), evaluating(module), torch.no_grad(), (
+        with quiet(), kept_whole(), assigned_by_tensor(), evaluating(module), torch.no_grad(), (
                 contextlib.nullcontext() if least is None
                 else settings.patch(backed_size_oblivious=True)):
             shapes = dynamic_shapes(types, least or {})
@@ -273,14 +274,15 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     import onnxscript
     import torch
 
+    from transpile.frontends.torch_decompositions import decomposed
     from transpile.frontends.torch_recurrent import translations
     from transpile.frontends.torch_tidy import tidy
     refuse_divisor(program)
     try:
         with quiet(), contextlib.redirect_stdout(None):
             written = torch.onnx.export(
-                program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
-                optimize=False, custom_translation_table={
+                decomposed(program), dynamo=True, opset_version=OPSET, verbose=False,
+                external_data=False, optimize=False, custom_translation_table={
                     **translations(getattr(onnxscript, f"opset{OPSET}")), **more})
             tidy(written.model)
             proto = written.model_proto
