@@ -93,6 +93,12 @@ def test_frames_of_a_signal_of_any_length(length: int) -> None:
     assert_close(module.run({"x": x[..., None]})["y"], planes(np.fft.rfft(frames)))
 
 
+def test_frames_of_a_size_that_onnxruntime_transforms_badly() -> None:
+    built = model("(float[1, 2000, 1] x) => (float[1, F, 201, 2] y) { y = STFT(x, step, window) }",
+                  step=np.int64(100), window=np.hanning(400).astype(np.float32))
+    assert transpile.compile(built, None, ["js"]).verify().ok
+
+
 def test_a_spectrogram_from_pytorch() -> None:
     torch = pytest.importorskip("torch")
 
