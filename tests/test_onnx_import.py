@@ -10,7 +10,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 import transpile
-from transpile.errors import ShapeError, SourceError, UnsupportedError
+from transpile.errors import ShapeError, SourceError, TranspileError, UnsupportedError
 from transpile.frontends.onnx import OnnxModel, import_model
 from transpile.frontends.onnx_coverage import coverage
 from transpile.frontends.onnx_values import ValueNeededError
@@ -166,6 +166,14 @@ def test_a_size_that_only_one_number_fits() -> None:
     with pytest.raises(ShapeError, match=r"write 3 for K$"):
         import_model(proto)
     agrees(proto, {"x": values(2, 3), "y": values(3)}, {"x": "float32[N,3]"})
+
+
+def test_a_squeeze_of_a_size_that_may_be_one() -> None:
+    proto = model("(float[N, 1, 3] x) => (float[N, 3] y) { y = Squeeze(x) }")
+    with pytest.raises(TranspileError, match=r"leave out a dimension of N"):
+        import_model(proto)
+    agrees(proto, {"x": values(4, 1, 3)}, {"x": "float32[n+1,1,3]"})
+    agrees(proto, {"x": values(1, 1, 3)}, {"x": "float32[1,1,3]"})
 
 
 BRANCH = """(float[2] x, bool c) => (float[2] y) {

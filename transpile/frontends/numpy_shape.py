@@ -10,7 +10,7 @@ import numpy as np
 
 from transpile.frontends.numpy_reduce import axes_of, axis_of
 from transpile.frontends.tracer import Tracer, apply, as_tracer, cast, fail, promoted, unsupported
-from transpile.ir.dims import Dim, Poly
+from transpile.ir.dims import Dim, Poly, nonnegative
 from transpile.ir.types import broadcast
 
 
@@ -74,9 +74,19 @@ def _rollaxis(a: Any, axis: int, start: int = 0) -> Tracer:
     return moveaxis(x, source, target - 1 if source < target else target)
 
 
+def _ones(x: Tracer) -> tuple[int, ...]:
+    """The axes of size 1; TraceError where a named size might be 1 in a run."""
+    for d in x.shape:
+        if d != 1 and not nonnegative(d - 2) and not nonnegative(-d):
+            fail(f"squeeze without axes would leave out a dimension of {d} if it is 1",
+                 why="how many dimensions the result has must be known",
+                 fix="name the axes, or that size as a sum that is at least 2: batch+1")
+    return tuple(k for k, d in enumerate(x.shape) if d == 1)
+
+
 def _squeeze(a: Any, axis: Any = None) -> Tracer:
     x = as_tracer(a)
-    axes = tuple(k for k, d in enumerate(x.shape) if d == 1) if axis is None else axes_of(x, axis)
+    axes = _ones(x) if axis is None else axes_of(x, axis)
     wrong = [k for k in axes if x.shape[k] != 1]
     if wrong:
         fail(f"np.squeeze: axis {wrong[0]} has the size {x.shape[wrong[0]]}, not 1")
