@@ -161,6 +161,13 @@ def test_sizes_that_are_equal_for_multiples_only() -> None:
     agrees(model(PYRAMID), {"x": values(1, 1, 8, 4)}, {"x": "float32[1,1,4*H,4]"})
 
 
+def test_sizes_of_two_inputs_that_are_one() -> None:
+    proto = model("(float[N, 2] x, float[M, 3] y) => (float[N, 5] z) { z = Concat<axis=1>(x, y) }")
+    with pytest.raises(ShapeError, match=r"write M for N, or numbers"):
+        import_model(proto)
+    agrees(proto, {"x": values(4, 2), "y": values(4, 3)}, {"x": "float32[M,2]"})
+
+
 def test_a_size_that_only_one_number_fits() -> None:
     proto = model("""(float[N, K] x, float[3] y) => (float[N, 3] z) { z = Add(x, y) }""")
     with pytest.raises(ShapeError, match=r"write 3 for K$"):

@@ -138,12 +138,12 @@ def equal_for(groups: Iterable[set[Dim]]) -> str:
     unequal = [group for group in groups if len(group) > 1]
     named = sorted({name for group in unequal for size in group for name in names(size)})
     numbers = {size for group in unequal for size in group if isinstance(size, int)}
-    choices: list[dict[str, Dim]] = [{name: n * dim(name) for name in named}
-                                     for n in (2, 4, 8, 16, 32, 64, 128)]
+    choices: list[dict[str, Dim]] = [{name: dim(named[0]) for name in named[1:]}]
+    choices += [{name: n * dim(name) for name in named} for n in (2, 4, 8, 16, 32, 64, 128)]
     choices += [dict.fromkeys(named, n) for n in numbers] if len(numbers) == 1 else []
     for sizes in choices if named else ():
         if all(len({substitute(size, sizes) for size in group}) == 1 for group in unequal):
             return "in the input's type write " + " and ".join(
-                f"{size} for {name}" for name, size in sizes.items()) + ", or other numbers" * (
+                f"{size} for {name}" for name, size in sizes.items()) + ", or numbers" * (
                 not numbers)
     return f"give {' and '.join(named)} numbers in the input's type" if named else ""
