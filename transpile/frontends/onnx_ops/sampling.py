@@ -1,4 +1,4 @@
-"""Values between the elements of a tensor: GridSample, RoiAlign, deformable convolution."""
+"""Values between the elements of a tensor: GridSample, deformable convolution."""
 
 from __future__ import annotations
 
@@ -114,62 +114,6 @@ def gathered_sum(x: Tensor, combinations: list[Any], zeros: bool) -> Any:
                 value = np.where(np.expand_dims(inside, 1), value, f32(0))
         total = value if total is None else total + value
     return total
-
-
-# --- RoiAlign -----------------------------------------------------------------------------
-@onnx_op("RoiAlign")
-def roi_align(n: Site) -> Any:
-    """Bilinear samples inside each bin of each region, averaged or maximised (Mask R-CNN)."""
-    x, rois, batch = n[0], n[1], cast(n[2], "int32")
-    rows, columns = int(n.attr("output_height", 1)), int(n.attr("output_width", 1))
-    samples = int(n.attr("sampling_ratio", 0))
-    if samples == 0:
-        raise n.refuse("sampling_ratio=0", "the number of samples would depend on values")
-    half = n.attr("coordinate_transformation_mode", "half_pixel" if n.version >= 16
-                  else "output_half_pixel") == "half_pixel"
-    height, width = static_sizes(n, x.shape[2:], "RoiAlign")
-    scale, shift = f32(n.attr("spatial_scale", 1.0)), f32(0.5 if half else 0.0)
-    ys = _samples(rois, 1, scale, shift, rows, samples, half)
-    xs = _samples(rois, 0, scale, shift, columns, samples, half)
-    image = apply("take", x, batch, axis=0)
-    y, dy = _pair(ys, height)
-    z, dz = _pair(xs, width)
-    corners = [(a, b, wa, wb) for a, wa in zip(y, dy, strict=True)
-               for b, wb in zip(z, dz, strict=True)]
-    grid = (ys.shape[0], ys.shape[1], xs.shape[1])
-    parts = []
-    for a, b, wa, wb in corners:
-        place = (np.broadcast_to(a[:, :, None], grid), np.broadcast_to(b[:, None, :], grid))
-        flat = [p.reshape((grid[0], product(grid[1:]))) for p in place]
-        weight = (wa[:, :, None] * wb[:, None, :]).reshape((grid[0], 1, product(grid[1:])))
-        parts.append(read(image, flat) * weight)
-    maximum = n.attr("mode", "avg") == "max"
-    joined: Any = parts[0]
-    for part in parts[1:]:
-        joined = np.maximum(joined, part) if maximum else joined + part
-    split = joined.reshape((grid[0], x.shape[1], rows, samples, columns, samples))
-    return split.max(axis=(3, 5)) if maximum else split.mean(axis=(3, 5))
-
-
-def _samples(rois: Tensor, axis: int, scale: Any, shift: Any, bins: int, samples: int,
-             half: bool) -> Any:
-    """Sample coordinates `[R, bins*samples]` along one axis."""
-    start = rois[:, axis] * scale - shift
-    extent = rois[:, axis + 2] * scale - shift - start
-    if not half:
-        extent = np.maximum(extent, f32(1))
-    steps = ((np.arange(bins * samples) + 0.5) / (bins * samples)).astype(np.float32)
-    return start[:, None] + extent[:, None] * steps
-
-
-def _pair(at: Any, size: int) -> tuple[list[Any], list[Any]]:
-    """The two neighbours of each coordinate and their weights; zero beyond one element outside."""
-    inside = cast((at >= f32(-1)) & (at <= f32(size)), "float32")
-    at = np.maximum(at, f32(0))
-    low = np.minimum(np.floor(at), f32(size - 1))
-    high = np.minimum(low + f32(1), f32(size - 1))
-    t = np.where(low >= f32(size - 1), f32(0), at - low)
-    return [whole(low), whole(high)], [(f32(1) - t) * inside, t * inside]
 
 
 # --- deformable convolution ---------------------------------------------------------------
