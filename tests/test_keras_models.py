@@ -144,6 +144,30 @@ def test_cells_of_other_functions_are_written_out() -> None:
     np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-5)
 
 
+class Ordered(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return keras.ops.take_along_axis(x, keras.ops.argsort(x, axis=1), axis=1)
+
+
+STEPS = {
+    "stacked cells": ((5, 3), layers.RNN([layers.LSTMCell(4), layers.GRUCell(3)])),
+    "stacked with all states": ((5, 3), layers.RNN(
+        [layers.SimpleRNNCell(4), layers.SimpleRNNCell(2)], return_sequences=True,
+        go_backwards=True)),
+    "rows of images": ((4, 6, 2), layers.ConvLSTM1D(3, 3, return_sequences=True)),
+    "along an axis": ((4, 6), Ordered()),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_layers_at_any_batch(name: str) -> None:
+    shape, layer = STEPS[name]
+    keras.utils.set_random_seed(2)
+    model, x = keras.Sequential([layers.Input(shape, name="x"), layer]), floats(3, *shape)
+    (found,) = run(model, {"x": x}).values()
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_files(tmp_path: Any, suffix: str) -> None:

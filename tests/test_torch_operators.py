@@ -68,6 +68,10 @@ CASES: dict[str, Callable[[torch.Tensor], Any]] = {
     "uneven_windows": lambda x: F.adaptive_max_pool2d(x, (3, 5), return_indices=True),
     "uneven_rows": lambda x: F.adaptive_max_pool1d(x[0], 4),
     "uneven_boxes": lambda x: F.adaptive_max_pool3d(x, (3, 2, 4)),
+    "hamming": lambda x: x * torch.hamming_window(9) + torch.hamming_window(9, periodic=False),
+    "diagonals": lambda x: tuple(
+        torch.diagonal_scatter(x, x[:, :, 0, :5] * 2, k, 2, 3) for k in (-2, 4)),
+    "hypotenuse": lambda x: torch.hypot(x, x.flip(0) * 1e30),
     "tiny_terms": lambda x: F.relu(x - 9) / (F.relu(x - 9).sum(-1, keepdim=True) + 1e-9),
 }
 
@@ -80,6 +84,21 @@ def test_agrees_with_pytorch(name: str) -> None:
     wanted = wanted if isinstance(wanted, tuple) else (wanted,)
     for got, want in zip(module.run({"x": x}).values(), wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_take_along_a_named_batch() -> None:
+    net = Call(lambda x: torch.take_along_dim(x, x.argmax(2, keepdim=True), 2))
+    x = np.random.default_rng(0).normal(size=(3, 4, 7)).astype(np.float32)
+    module = transpile.compile(
+        transpile.model(net, x=transpile.spec("float32", ("batch", 4, 7))), targets=["js"])
+    np.testing.assert_array_equal(module.run({"x": x})["output"], x.max(2, keepdims=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_that_pytorch_quantised_are_refused_by_name() -> None:
+    net = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 2)), {nn.Linear})
+    with pytest.raises(UnsupportedError, match="quantised Linear"):
+        transpile.trace(net, {"input": "float32[1, 3]"})
 
 
 def test_what_the_exporter_drops_is_refused() -> None:

@@ -12,12 +12,13 @@ Rows = list[tuple[str, str, str]]
 
 
 def torch_rows() -> Rows:
-    """PyTorch's operators that torch.onnx has a form of, and the recurrent layers of our own.
+    """PyTorch's operators that torch.onnx has a form of, and those of our own.
 
     A form that is written with an operator of ONNX that we refuse is no support: its source tells.
     """
     from transpile.frontends.foreign import needs
     from transpile.frontends.torch import quiet
+    from transpile.frontends.torch_decompositions import decompositions
     from transpile.frontends.torch_recurrent import LAYERS
     needs("torch", "onnx", "onnxscript")
     with quiet():
@@ -26,6 +27,7 @@ def torch_rows() -> Rows:
     refused = {name for name, how, _ in coverage() if how == "no"}
     rows = {name.removesuffix(".default").replace("::", "."): _needed(forms, refused)
             for name, forms in registration.default_registry.items() if "::" in name}
+    rows.update((str(op).removesuffix(".default"), "") for op in decompositions())
     return sorted([*((name, "operator", why) for name, why in rows.items()),
                    *((f"nn.{name}", "layer kept whole", "") for name in LAYERS)])
 

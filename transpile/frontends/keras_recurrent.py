@@ -81,12 +81,27 @@ def _looping(usual: Callable[..., Any]) -> Callable[..., Any]:
                    training: bool = False) -> Any:
         cell = described(self.cell)
         if cell is None:
-            return usual(self, sequences, initial_state, mask=mask, training=training)
+            with unrolled(self, mask):
+                return usual(self, sequences, initial_state, mask=mask, training=training)
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [
             initial_state]
         return run(self, cell, sequences, states, mask)
     return inner_loop
+
+
+@contextlib.contextmanager
+def unrolled(layer: Any, mask: Any) -> Iterator[None]:
+    """A layer whose steps are written out: else Keras makes a list of the rows of the batch.
+
+    Keras cannot write out steps that go backwards with a mask.
+    """
+    before = layer.unroll
+    layer.unroll = before or mask is None or not layer.go_backwards
+    try:
+        yield
+    finally:
+        layer.unroll = before
 
 
 def described(cell: Any) -> tuple[str, str] | None:

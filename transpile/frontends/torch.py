@@ -21,7 +21,7 @@ import numpy as np
 from transpile.errors import DependencyError, SourceError, TraceError, UnsupportedError
 from transpile.frontends.foreign import needs
 from transpile.frontends.torch_dims import dynamic_shapes, example_sizes, least_sizes
-from transpile.frontends.torch_errors import cannot_export, first_line
+from transpile.frontends.torch_errors import cannot_export, first_line, refuse_quantised
 from transpile.ir.dims import evaluate
 from transpile.ir.graph import Graph
 from transpile.ir.types import TensorType
@@ -116,6 +116,7 @@ def ready(module: Any) -> Any:
     import copy
 
     import torch
+    refuse_quantised(module)
     floats = {p.dtype for p in module.parameters() if p.is_floating_point()}
     if floats <= {torch.float32}:
         return module
@@ -200,14 +201,14 @@ def _export(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, in
     """
     import torch
 
-    from transpile.frontends.torch_assignment import assigned_by_tensor
+    from transpile.frontends.torch_assignment import indexed_by_tensor
     from transpile.frontends.torch_recurrent import kept_whole
     arrays = {n: example(t, sizes) for n, t in types.items()}
     fast = torch.backends.mha.get_fastpath_enabled()
     settings = torch.fx.experimental._config  # what mark_unbacked asks for, for all sizes
     try:
         torch.backends.mha.set_fastpath_enabled(False)
-        with quiet(), kept_whole(), assigned_by_tensor(), evaluating(module), torch.no_grad(), (
+        with quiet(), kept_whole(), indexed_by_tensor(), evaluating(module), torch.no_grad(), (
                 contextlib.nullcontext() if least is None
                 else settings.patch(backed_size_oblivious=True)):
             shapes = dynamic_shapes(types, least or {})

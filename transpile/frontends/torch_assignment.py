@@ -1,4 +1,7 @@
-"""x[i] = v where i is a tensor of one number: PyTorch would ask for the number itself."""
+"""What PyTorch computes from values or sizes themselves, in a form that can be traced.
+
+For x[i] = v with a number in a tensor it asks for the number; for take_along_dim, for all sizes.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def assigned_by_tensor() -> Iterator[None]:
-    """Numbers in tensors are indices like any others while a module is traced."""
+def indexed_by_tensor() -> Iterator[None]:
+    """Numbers in tensors are indices like any others, and sizes may be named, in a trace."""
     import torch
-    usual = torch.Tensor.__setitem__
+    usual, along = torch.Tensor.__setitem__, torch.take_along_dim
 
     def assign(x: Any, index: Any, value: Any) -> None:
         parts = index if isinstance(index, tuple) else (index,)
@@ -19,10 +22,11 @@ def assigned_by_tensor() -> Iterator[None]:
             put(x, parts, value)
         else:
             usual(x, index, value)
-    torch.Tensor.__setitem__ = assign
+    torch.Tensor.__setitem__, torch.take_along_dim = assign, taken
     try:
         yield
     finally:
+        torch.take_along_dim = along
         if usual is torch._C.TensorBase.__setitem__:
             del torch.Tensor.__setitem__
         else:
@@ -57,3 +61,17 @@ def put(x: Any, parts: tuple[Any, ...], value: Any) -> None:
     places = tuple(kept[k].reshape(1) for k in axes)
     value = value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=x.dtype)
     view.movedim(axes, list(range(len(axes)))).index_put_(places, value.to(x.dtype))
+
+
+def taken(x: Any, indices: Any, dim: int | None = None) -> Any:
+    """torch.take_along_dim: axes of size 1 of either operand are as long as the other's."""
+    if dim is None:
+        return x.flatten().gather(0, indices.flatten())
+    dim %= x.dim()
+
+    def common(a: Any, b: Any) -> Any:
+        return b if isinstance(a, int) and a == 1 else a
+    pairs = list(zip(x.shape, indices.shape, strict=True))
+    values = x.expand([a if k == dim else common(a, b) for k, (a, b) in enumerate(pairs)])
+    places = indices.expand([b if k == dim else common(b, a) for k, (a, b) in enumerate(pairs)])
+    return values.gather(dim, places)

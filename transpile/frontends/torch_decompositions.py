@@ -6,6 +6,7 @@ program. It may return NotImplemented for arguments that torch.onnx knows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -39,7 +40,11 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.cummin.default: running_min, aten.median.dim: median,
         aten.median.default: median_of_all, aten.nanmedian.dim: nan_median,
         aten.nanmedian.default: nan_median_of_all, aten.kthvalue.default: kth_value,
-        aten.mode.default: most_frequent}
+        aten.mode.default: most_frequent, aten.hypot.default: hypotenuse,
+        aten.diagonal_scatter.default: diagonal_put,
+        **dict.fromkeys((aten.hamming_window.default, aten.hamming_window.periodic,
+                         aten.hamming_window.periodic_alpha,
+                         aten.hamming_window.periodic_alpha_beta), hamming)}
 
 
 # --- order --------------------------------------------------------------------------------
@@ -204,6 +209,35 @@ def scatter_mean(x: Any, dim: int, index: Any, source: Any, reduce: str, *,
     total = start.scatter_add(dim, index, source)
     count = torch.full_like(x, ones).scatter_add(dim, index, torch.ones_like(source))
     return torch.where(count == 0, x, total / count.clamp(min=1))
+
+
+def diagonal_put(x: Any, source: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """A diagonal's elements in the last axis of the source."""
+    import torch
+    rows = x.movedim((dim1, dim2), (-2, -1))
+    place = (torch.arange(rows.shape[-1]) - max(offset, 0)).clamp(0, source.shape[-1] - 1)
+    taken = source[..., place].unsqueeze(-2)
+    mask = torch.arange(rows.shape[-1]) - torch.arange(rows.shape[-2])[:, None] == offset
+    return torch.where(mask, taken, rows).movedim((-2, -1), (dim1, dim2))
+
+
+# --- formulas -----------------------------------------------------------------------------
+def hypotenuse(a: Any, b: Any) -> Any:
+    """Divided by the larger one first, so that no square overflows."""
+    import torch
+    large, small = torch.maximum(a.abs(), b.abs()), torch.minimum(a.abs(), b.abs())
+    ratio = small / torch.where((large == 0) | large.isinf(), 1, large)
+    return large * (1 + ratio * ratio).sqrt()
+
+
+def hamming(size: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46,
+            **options: Any) -> Any:
+    """torch.onnx writes ONNX's window, whose numbers are 25/46 and 21/46."""
+    import torch
+    if size == 1:
+        return torch.ones(1)
+    phase = torch.arange(size) * (2 * math.pi / (size if periodic else size - 1))
+    return (alpha - beta * phase.cos()).to(options.get("dtype") or torch.float32)
 
 
 # --- windows and distances ----------------------------------------------------------------

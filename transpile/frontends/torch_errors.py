@@ -26,6 +26,17 @@ def cannot_export(module: Any, problem: Exception | None) -> TraceError:
                           "https://pytorch.org/docs/stable/export.html")
 
 
+def refuse_quantised(module: Any) -> None:
+    """UnsupportedError for layers that PyTorch quantised, which keep weights in objects of C++."""
+    for name, part in module.named_modules():
+        if ".nn.quantized" in type(part).__module__:
+            raise UnsupportedError(
+                f"{name}: PyTorch's quantised {type(part).__name__} is not supported",
+                why="torch.export cannot trace it",
+                fix="give the module before it was quantised; --weights int8 and --compute int8 "
+                    "quantise it here")
+
+
 def first_line(error: BaseException | None) -> str:
     """The kind of an error and the first line of its text."""
     lines = str(error).strip().split("\n")
