@@ -6,6 +6,12 @@ command line can print a few lines instead of a traceback.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transpile.ir.dims import Dim
+
 
 class TranspileError(Exception):
     """The root of the tree.
@@ -15,9 +21,12 @@ class TranspileError(Exception):
         where: `file.py:line`, a node name, or a layer path.
         why: the reason, if `what` does not say it.
         fix: what the user can do.
+        fitting: what named sizes of inputs could be so that this does not fail, if that is known.
     """
 
-    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "",
+                 fitting: Mapping[str, Dim] | None = None) -> None:
+        self.fitting = fitting or {}
         self.what, self.where, self.why, self.fix = what, where, why, fix
         lines = [what]
         lines += [f"  {label}: {text}" for label, text in

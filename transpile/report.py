@@ -73,6 +73,7 @@ class Report:
             been too large.
         loss: by output, what fewer bits cost; empty where not measured, or where there are none.
         compute: which products are in integers; empty where none were asked for.
+        fitted: types of inputs whose declared sizes did not fit the model; empty for none.
         winograd: how many convolutions by which tile; empty for none.
         strassen: how many products by Strassen's algorithm; empty for none.
         webgl: draws, programs and textures, and what runs on the CPU between draws.
@@ -100,6 +101,7 @@ class Report:
     compute: str = ""
     winograd: str = ""
     strassen: str = ""
+    fitted: str = ""
     verified: Mapping[str, TargetResult] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
@@ -121,7 +123,8 @@ class Report:
     def rows(self) -> list[tuple[str, str]]:
         """Labels and values of the table."""
         removed = ", ".join(f"{name} {count}" for name, count in self.removed.items() if count)
-        rows = [
+        rows = [("inputs", f"{self.fitted}, as no other sizes fit")] if self.fitted else []
+        rows += [
             ("code", f"{size(self.code_bytes)}, {size(self.code_gzip)} gzip"),
             ("weights", self._weights()),
             ("file", f"{size(self.total_bytes)}, {size(self.total_gzip)} gzip"),

@@ -88,6 +88,7 @@ class Request:
     relaxed_simd: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
     declined: str = ""
+    fitted: str = ""
 
 
 TINY = 2000
@@ -140,7 +141,8 @@ def request(graph: Graph, model: Any, *, targets: Sequence[str] | None = None,
     return Request(graph, wanted, format, minify, by_output, input_ranges(model),
                    original_outputs(graph, model), hash_graph(graph, options), bool(targets),
                    weights, weights_file, threads,  # type: ignore[arg-type]
-                   compute, winograd, strassen, relaxed_simd, bound, declined)
+                   compute, winograd, strassen, relaxed_simd, bound, declined,
+                   getattr(model, "fitted", ""))
 
 
 def _able(graph: Graph, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
@@ -354,7 +356,7 @@ def _report(asked: Request, programs: Sequence[Program], emitted: EmittedModule,
         kernels=sum(len(p.kernels) for p in programs), calls=sum(len(p.calls) for p in programs),
         removed={name: count for name, count in removed.items() if count},
         files=dict.fromkeys(emitted.files, emitted.weight_bytes),
-        webgl=emitted.webgl or asked.declined,
+        webgl=emitted.webgl or asked.declined, fitted=asked.fitted,
         winograd=winograd_summary(first.graph) if asked.winograd else "",
         strassen=strassen_summary(first.graph) if asked.strassen else "",
         stored=stored.bytes_by_storage, refused=tuple(t.name for t in stored.refused),

@@ -10,7 +10,10 @@ import numpy as np
 from transpile.frontends.numpy_shape import broadcast_to, moveaxis
 from transpile.frontends.tracer import Tracer, apply, cast, fail, known_value
 from transpile.ir.dims import Dim, Poly, ceildiv, nonnegative
+from transpile.ir.fitting import least_size
 from transpile.ir.types import broadcast
+
+SIZED = "give that dimension a fixed size"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def _cut(entry: Any, size: Dim) -> _Cut:
     inside = nonnegative(start) and nonnegative(size - 1 - start)
     if not isinstance(entry, Poly) and not inside:
         fail(f"index {entry} may be out of bounds for a dimension of {size}",
-             why="a named dimension may be as small as 1", fix="give that dimension a fixed size")
+             why="a named dimension may be as small as 1",
+             **least_size(size, entry + 1 if entry >= 0 else -entry, SIZED))
     return _Cut(start, 1, drop=True)
 
 
@@ -98,7 +102,7 @@ def _slice_cut(key: slice, size: Dim) -> _Cut:
     if pace < 0:
         return _backward(start, stop, pace, size)
     first = _from_end(0 if start is None else start, size)
-    last = _from_end(size if stop is None else stop, size)
+    last = _from_end(size if stop is None else stop, size, is_end=True)
     return _Cut(first, ceildiv(last - first, pace), pace)
 
 
@@ -112,7 +116,7 @@ def _bound(value: Any) -> Dim | None:
     return value if value is None or isinstance(value, Poly) else int(value.__index__())
 
 
-def _from_end(bound: Dim, size: Dim) -> Dim:
+def _from_end(bound: Dim, size: Dim, *, is_end: bool = False) -> Dim:
     """A bound counted from the front, known to lie inside.
 
     A symbolic bound that the user wrote is taken at its word: `table[:x.shape[0]]`.
@@ -121,7 +125,7 @@ def _from_end(bound: Dim, size: Dim) -> Dim:
     if isinstance(bound, int) and not (nonnegative(place) and nonnegative(size - place)):
         fail(f"a slice bound of {bound} may lie outside of a dimension of {size}",
              why="a named dimension may be as small as 1, and NumPy would then return less",
-             fix="give that dimension a fixed size, or name it as a sum or a multiple: 20*time")
+             **({"fix": SIZED} if is_end and bound > 0 else least_size(size, abs(bound), SIZED)))
     return place
 
 

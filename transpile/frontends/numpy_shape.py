@@ -11,6 +11,7 @@ import numpy as np
 from transpile.frontends.numpy_reduce import axes_of, axis_of
 from transpile.frontends.tracer import Tracer, apply, as_tracer, cast, fail, promoted, unsupported
 from transpile.ir.dims import Dim, Poly, nonnegative
+from transpile.ir.fitting import least_size
 from transpile.ir.types import broadcast
 
 
@@ -80,7 +81,7 @@ def _ones(x: Tracer) -> tuple[int, ...]:
         if d != 1 and not nonnegative(d - 2) and not nonnegative(-d):
             fail(f"squeeze without axes would leave out a dimension of {d} if it is 1",
                  why="how many dimensions the result has must be known",
-                 fix="name the axes, or that size as a sum that is at least 2: batch+1")
+                 **least_size(d, 2, "name the axes"))
     return tuple(k for k, d in enumerate(x.shape) if d == 1)
 
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transpile.errors import ShapeError, SourceError, UnsupportedError
+from transpile.errors import ShapeError, SourceError, TranspileError, UnsupportedError
 from transpile.frontends.onnx_check import check_model, load_external_data
 from transpile.frontends.onnx_graph import Importer, unsupported_operators
 from transpile.frontends.onnx_protos import inner_dtype, onnx_package, opset_versions
 from transpile.frontends.onnx_values import Known, Value, as_output
 from transpile.frontends.tracer import Tracer
-from transpile.ir.dims import Dim, Poly, dim, substitute
+from transpile.ir.dims import Dim, Poly, dim, names, substitute
 from transpile.ir.graph import Graph, input_node
 from transpile.ir.types import TensorType
 from transpile.model import Model, as_spec
@@ -39,6 +39,9 @@ class OnnxModel(Model):
     Once a graph has the weights, the message of a file is dropped: whoever runs the original reads
     it again.
 
+    Attributes:
+        fitted: types of inputs whose declared sizes were written anew, as no others fit.
+
     Args:
         proto: the message.
         specs: types that complete or override the declared ones, by input name.
@@ -56,6 +59,7 @@ class OnnxModel(Model):
         check_model(proto)
         self._proto, self.origin, self.path = proto, origin, path
         self.fixed: dict[str, np.ndarray] = {}
+        self.fitted = ""
         super().__init__(self._run, specs or {}, outputs=outputs, labels=labels)
         self.name = model_name(proto, origin)
 
@@ -76,8 +80,11 @@ class OnnxModel(Model):
         given = inputs or {}
         self.fixed = {n: np.asarray(v) for n, v in given.items() if isinstance(v, FIXED)}
         self.specs.update({n: as_spec(v) for n, v in given.items() if n not in self.fixed})
-        graph = import_model(self.proto, {n: s.type for n, s in self.specs.items()}, self.fixed,
-                             name=self.name, origin=self.origin)
+        types = {n: s.type for n, s in self.specs.items()}
+        graph = import_model(self.proto, types, self.fixed, name=self.name, origin=self.origin)
+        declared = input_types(self.proto, types, set(self.fixed))
+        self.fitted = ", ".join(f"{n.name}: {n.type}" for n in graph.inputs
+                                if n.type != declared[n.name])
         if self.path is not None:
             self._proto = None
         return self._rename(graph) if self.outputs else graph
@@ -140,6 +147,9 @@ def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
                  origin: str = "") -> Graph:
     """The graph of an ONNX model.
 
+    Names of sizes that the model declares are written so that it fits, such as 80 where only that
+    works, or `time+1` where one frame is too short; those that the caller gave are kept.
+
     Args:
         inputs: types by input name that complete or override those that the model declares.
         values: inputs that become constants.
@@ -149,13 +159,48 @@ def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
         ValueNeededError: a shape depends on the values of an input.
         SourceError: the model is broken.
     """
-    graph = proto.graph
     values = typed_values(proto, values or {})
-    opsets = opset_versions(proto)
-    functions = {(f.domain, f.name): f for f in proto.functions}
-    refuse_unsupported(proto, opsets, functions)
-    importer = Importer(opsets, functions, proto.producer_name)
+    refuse_unsupported(proto, opset_versions(proto), _functions(proto))
     types = input_types(proto, inputs or {}, set(values))
+    given = {n for t in (inputs or {}).values() for d in t.shape for n in names(d)}
+
+    def imported(types: Mapping[str, TensorType]) -> Graph:
+        return _imported(proto, types, values, name or model_name(proto, origin), origin)
+    return _fitted(imported, types, given, MOST_TRIES)
+
+
+MOST_TRIES = 16
+"""Times that the sizes of one model are written anew."""
+
+
+def _fitted(imported: Callable[[Mapping[str, TensorType]], Graph],
+            types: Mapping[str, TensorType], given: set[str], tries: int) -> Graph:
+    """What is imported for sizes that fit; the first error if none do."""
+    try:
+        return imported(types)
+    except TranspileError as error:
+        if not error.fitting or given & set(error.fitting) or not tries:
+            raise
+        first = error
+    written = {n: t.with_shape(tuple(substitute(d, first.fitting) for d in t.shape))
+               for n, t in types.items()}
+    try:
+        return _fitted(imported, written, given, tries - 1)
+    except UnsupportedError:
+        raise
+    except TranspileError:
+        raise first from None
+
+
+def _functions(proto: Any) -> dict[tuple[str, str], Any]:
+    return {(f.domain, f.name): f for f in proto.functions}
+
+
+def _imported(proto: Any, types: Mapping[str, TensorType], values: Mapping[str, np.ndarray],
+              name: str, origin: str) -> Graph:
+    """The graph for inputs of these types."""
+    graph = proto.graph
+    importer = Importer(opset_versions(proto), _functions(proto), proto.producer_name)
     env: dict[str, Value] = {n: Tracer(input_node(n, t)) for n, t in types.items()}
     env.update({n: Known(v, n) for n, v in values.items()})
     for info in graph.input:
@@ -166,7 +211,7 @@ def import_model(proto: Any, inputs: Mapping[str, TensorType] | None = None,
     if not outputs:
         raise SourceError("the model has no outputs")
     nodes = tuple(env[n].node for n in types)  # type: ignore[union-attr]
-    return Graph(name or model_name(proto, origin), nodes, outputs, origin or graph.name)
+    return Graph(name, nodes, outputs, origin or graph.name)
 
 
 def typed_values(proto: Any, values: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ table of `numpy_functions`; Python's operators are those of NumPy's ufuncs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -239,13 +239,14 @@ def located() -> Iterator[None]:
             raise
         where, _ = source.here()
         raise type(error)(error.what, where=source.describe(where), why=error.why,
-                          fix=error.fix) from None
+                          fix=error.fix, fitting=error.fitting) from None
 
 
-def fail(what: str, *, why: str = "", fix: str = "") -> NoReturn:
+def fail(what: str, *, why: str = "", fix: str = "",
+         fitting: Mapping[str, Dim] | None = None) -> NoReturn:
     """Raise a TraceError that names the user's running line."""
     where, _ = source.here()
-    raise TraceError(what, where=source.describe(where), why=why, fix=fix)
+    raise TraceError(what, where=source.describe(where), why=why, fix=fix, fitting=fitting)
 
 
 def unsupported(what: str, *, why: str = "", fix: str = "") -> NoReturn:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from transpile.errors import ShapeError
-from transpile.ir.dims import Dim, dim, names, parse_dim, product, substitute
+from transpile.ir.dims import Dim, dim, names, parse_dim, product
+from transpile.ir.fitting import equal_sizes
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -126,24 +127,5 @@ def broadcast(*shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
             "operands with shapes " + ", ".join(f"[{', '.join(map(str, s))}]" for s in shapes)
             + " do not broadcast together",
             why=f"sizes {' and '.join(sorted(map(str, wrong)))} meet in one dimension",
-            fix=equal_for(columns))
+            **equal_sizes(columns))
     return tuple(sizes.pop() if sizes else 1 for sizes in columns)
-
-
-def equal_for(groups: Iterable[set[Dim]]) -> str:
-    """How to name sizes so that those of each group are equal: the last part of an error's text.
-
-    Those of a pyramid of images often differ by rounding alone, and not at all for multiples.
-    """
-    unequal = [group for group in groups if len(group) > 1]
-    named = sorted({name for group in unequal for size in group for name in names(size)})
-    numbers = {size for group in unequal for size in group if isinstance(size, int)}
-    choices: list[dict[str, Dim]] = [{name: dim(named[0]) for name in named[1:]}]
-    choices += [{name: n * dim(name) for name in named} for n in (2, 4, 8, 16, 32, 64, 128)]
-    choices += [dict.fromkeys(named, n) for n in numbers] if len(numbers) == 1 else []
-    for sizes in choices if named else ():
-        if all(len({substitute(size, sizes) for size in group}) == 1 for group in unequal):
-            return "in the input's type write " + " and ".join(
-                f"{size} for {name}" for name, size in sizes.items()) + ", or numbers" * (
-                not numbers)
-    return f"give {' and '.join(named)} numbers in the input's type" if named else ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from transpile.errors import ShapeError
 from transpile.ir.dims import Dim
-from transpile.ir.types import equal_for
+from transpile.ir.fitting import equal_sizes
 from transpile.ops.composite import Value, apply, composite, floating, static, unwrap
 from transpile.ops.registry import sample
 
@@ -39,7 +39,7 @@ def _check_matmul(a: Value, b: Value) -> None:
     if a.shape[-1] != inner:
         raise ShapeError(f"matmul of {unwrap(a).type} and {unwrap(b).type}: the inner sizes "
                          f"{a.shape[-1]} and {inner} differ",
-                         fix=equal_for([{a.shape[-1], inner}]))
+                         **equal_sizes([{a.shape[-1], inner}]))
 
 
 def _matmul(a: Value, b: Value) -> Value:

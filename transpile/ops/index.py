@@ -10,7 +10,8 @@ import numpy as np
 
 from transpile.errors import ShapeError
 from transpile.ir.dims import Dim, Opaque, atom
-from transpile.ir.types import TensorType, broadcast, equal_for, promote
+from transpile.ir.fitting import equal_sizes
+from transpile.ir.types import TensorType, broadcast, promote
 from transpile.lower.expr import Const, Expr, Index, call, cast
 from transpile.ops.elementwise import broadcast_index
 from transpile.ops.registry import Accessor, Idx, Op, Pointwise, Sample, register, sample
@@ -58,7 +59,7 @@ def _infer_concat(*xs: TensorType, axis: int) -> TensorType:
     if len({x.rank for x in xs}) > 1 or len(rest) > 1:
         raise ShapeError(f"concat of {', '.join(map(str, xs))} along axis {axis}",
                          why="all other dimensions must be equal",
-                         fix=equal_for(map(set, zip(*rest, strict=False))))
+                         **equal_sizes(map(set, zip(*rest, strict=False))))
     first = xs[0].shape
     total: Dim = 0
     for x in xs:

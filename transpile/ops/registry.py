@@ -226,7 +226,7 @@ def make(name: str, *inputs: Node, where: Where = NOWHERE, label: str = "",
         if where is NOWHERE or error.where:
             raise
         raise ShapeError(f"{name}: {error.what}", where=f"{where}  {where.text}",
-                         why=error.why, fix=error.fix) from None
+                         why=error.why, fix=error.fix, fitting=error.fitting) from None
     return Node(name, inputs, type_, frozen, label, where)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from transpile.errors import ShapeError
 from transpile.ir.dims import Dim, Opaque, atom, ceildiv, floordiv, mod, nonnegative, product
-from transpile.ir.types import TensorType, broadcast, equal_for
+from transpile.ir.fitting import equal_sizes
+from transpile.ir.types import TensorType, broadcast
 from transpile.lower.expr import Const, Expr, Index, call
 from transpile.ops.elementwise import broadcast_index
 from transpile.ops.registry import Accessor, Idx, Op, Pointwise, Sample, register, sample
@@ -57,7 +58,7 @@ def reshaped(x: TensorType, shape: tuple[Dim, ...]) -> tuple[Dim, ...]:
     if product(shape) != x.size:
         raise ShapeError(f"cannot reshape {x} to {_listed(shape)}",
                          why=f"{x.size} elements do not make {product(shape)}",
-                         fix=equal_for([{x.size, product(shape)}]))
+                         **equal_sizes([{x.size, product(shape)}]))
     return shape
 
 
