@@ -112,12 +112,13 @@ class Report:
 
     def table(self, title: str = "") -> Table:
         """The closing table, for `rich.print`."""
+        from rich.markup import escape
         from rich.table import Table
-        table = Table(title=title or self.name, show_header=False, title_justify="left")
+        table = Table(title=escape(title or self.name), show_header=False, title_justify="left")
         table.add_column(style="bold")
         table.add_column()
         for label, text in self.rows():
-            table.add_row(label, text)
+            table.add_row(escape(label), escape(text))
         return table
 
     def rows(self) -> list[tuple[str, str]]:
