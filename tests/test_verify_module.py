@@ -15,7 +15,7 @@ from transpile.ir.dims import dim
 from transpile.ir.graph import Graph, input_node
 from transpile.ir.types import TensorType
 from transpile.ops.registry import make
-from transpile.verify.check import verify_module
+from transpile.verify.check import compare_outputs, expected_outputs, verify_module
 from transpile.verify.samples import given_inputs, random_inputs
 
 RNG = np.random.default_rng(3)
@@ -203,3 +203,14 @@ def test_self_test_of_the_module_agrees() -> None:
 def test_output_is_identical_for_identical_input() -> None:
     assert transpile.compile(dense).source == transpile.compile(dense).source
     assert transpile.content_hash(dense) != transpile.content_hash(dense, minify=True)
+
+
+@pytest.mark.parametrize(("x", "ok"), [(0.5, True), (0.3, False)])
+def test_either_step_is_right_for_values_between_two(x: float, ok: bool) -> None:
+    @transpile.model(x=transpile.spec("float32", (3,)))
+    def steps(x: Any) -> Any:
+        return np.round(x) * 100
+
+    expected = expected_outputs(steps.trace(), {"x": np.full(3, x, np.float32)})
+    got = {"output": np.full(3, 100, np.float32)}
+    assert compare_outputs(got, expected)["output"].ok == ok

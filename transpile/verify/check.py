@@ -11,7 +11,15 @@ import numpy as np
 from transpile.errors import VerificationError
 from transpile.ir.graph import Graph, Node
 from transpile.report import Loss, Progress, TargetResult, silent
-from transpile.verify.compare import Comparison, Tolerance, compare, node_lengths, tolerance
+from transpile.verify.compare import (
+    BASE,
+    UNIT,
+    Comparison,
+    Tolerance,
+    compare,
+    node_lengths,
+    tolerance,
+)
 from transpile.verify.loss import losses, worst
 from transpile.verify.samples import Inputs, Ranges, given_inputs, random_inputs
 
@@ -98,9 +106,10 @@ def expected_outputs(graph: Graph, inputs: Mapping[str, Any], *, rtol: float | N
     lengths = node_lengths(graph, bind_dims(graph, inputs))
     wide = interpret(graph, inputs, dtype="float64")
     single = interpret(graph, inputs)
+    others = [single, *(interpret(graph, one, dtype="float64") for one in _moved(graph, inputs))]
     result = {}
     for name, node in graph.outputs:
-        allowed = derived_tolerance(wide[name], single[name], lengths[node])
+        allowed = derived_tolerance(wide[name], [o[name] for o in others], lengths[node])
         allowed = Tolerance(allowed.relative if rtol is None else rtol,
                             (allowed.absolute if rtol is None else 0.0) if atol is None else atol)
         result[name] = Expected(wide[name], single[name], allowed)
@@ -142,14 +151,35 @@ def _for_original(graph: Graph, expected: Mapping[str, Expected]) -> Mapping[str
         for name, e in expected.items()}
 
 
-def derived_tolerance(wide: np.ndarray, single: np.ndarray, length: float) -> Tolerance:
-    """The tolerance for a value behind `length` operations, scaled by its magnitude."""
+def _moved(graph: Graph, inputs: Mapping[str, Any]) -> list[Inputs]:
+    """The inputs moved by some roundings, for graphs that round: of values in the middle between
+    two steps, one form of a computation takes this step and another one that."""
+    if not any(node.op in STEPS for node in graph.nodes):
+        return []
+    rng = np.random.default_rng(0)
+    return [{name: x * (1 + BASE * UNIT * rng.uniform(-1, 1, np.shape(x)))
+             if np.asarray(x).dtype.kind == "f" else x for name, x in inputs.items()}
+            for _ in range(MOVES)]
+
+
+STEPS = {"round", "floor", "ceil", "trunc"}
+
+MOVES = 4
+"""So many sets of moved inputs: each takes another step in some places only."""
+
+
+def derived_tolerance(wide: np.ndarray, others: Sequence[np.ndarray], length: float) -> Tolerance:
+    """The tolerance for a value behind `length` operations, scaled by its magnitude.
+
+    Args:
+        others: the same computed otherwise, such as in float32.
+    """
     if wide.dtype.kind != "f":
         return Tolerance(0.0, 0.0)
-    finite = np.isfinite(wide) & np.isfinite(single)
+    finite = np.isfinite([wide, *others]).all(axis=0)
     scale = float(np.max(np.abs(wide), initial=0.0, where=finite))
     with np.errstate(invalid="ignore", over="ignore"):
-        noise = float(np.max(np.abs(wide - single), initial=0.0, where=finite))
+        noise = max(float(np.max(np.abs(wide - o), initial=0.0, where=finite)) for o in others)
     return tolerance(length, scale, noise)
 
 

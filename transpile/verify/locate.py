@@ -100,7 +100,7 @@ class _References:
         if node is None or got.size != self.wide[node].size:
             return None
         wide, single = self.wide[node], self.single[node]
-        allowed = derived_tolerance(wide, single, self.lengths[node])
+        allowed = derived_tolerance(wide, [single], self.lengths[node])
         if not TARGETS[self.target].cpu:
             allowed = gpu_tolerance(allowed, wide)
         return compare(got.reshape(wide.shape), wide, allowed, single)
