@@ -77,7 +77,7 @@ def test_errors_are_those_of_float32(taps: int, tile: int, channels: int) -> Non
     got = winograd(image, weight, tile)
     assert got.dtype == np.float32
     rms = np.linalg.norm(got - exact) / np.linalg.norm(exact)
-    assert 1e-8 < rms < 1e-6
+    assert 1e-8 < rms < 3e-6  # the order in which NumPy adds depends on its build
     found = error(weight, tile)
     assert rms / 4 < found.rms < rms * 4
     assert found.within(BOUNDS[points])

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from transpile.errors import DependencyError
 from transpile.frontends.coverage import TABLES
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -75,12 +76,13 @@ def foreign_lines(old: str, *, keep: bool) -> Iterable[str]:
         former = next((x for x in old.split("\n") if x.startswith(f"| {title} (")), "")
         try:
             label = f"{title} ({package} {version(package)})"
-        except PackageNotFoundError:
+            names = _listed(n for n, _, why in TABLES[frontend]() if not why)
+        except (PackageNotFoundError, DependencyError):
             label = ""
         if former and (not label or (keep and f"| {label} |" not in former)):
             yield former
         elif label:
-            yield f"| {label} | {_listed(n for n, _, why in TABLES[frontend]() if not why)} |"
+            yield f"| {label} | {names} |"
 
 
 def table(old: str, *, keep: bool) -> str:

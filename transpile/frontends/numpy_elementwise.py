@@ -142,9 +142,13 @@ def _size(a: Any, axis: Any = None) -> Any:
     return x.size if axis is None else x.shape[axis]
 
 
+def _fix(x: Any) -> Any:
+    return np.trunc(x)
+
+
 ELEMENTWISE: dict[Callable[..., Any], Callable[..., Any]] = {
     np.where: _where, np.select: _select, np.clip: _clip,
-    np.round: _round, np.around: _round, np.fix: np.trunc,
+    np.round: _round, np.around: _round, np.fix: _fix,
     np.nan_to_num: _nan_to_num, np.isclose: _isclose,
     np.zeros_like: _filled(0), np.ones_like: _filled(1), np.empty_like: _filled(0),
     np.full_like: _full_like, np.copy: as_tracer, np.real: as_tracer,

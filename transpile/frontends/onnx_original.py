@@ -12,28 +12,36 @@ def run_original(proto: Any, arrays: list[np.ndarray],
                  fixed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outputs by name, by onnxruntime if it is installed, else by onnx's own evaluator.
 
-    The evaluator also where there are Fourier transforms: onnxruntime's are right to four digits
-    only, unless the size is a power of two.
+    The evaluator also where the format is newer than onnxruntime, and where there are Fourier
+    transforms: onnxruntime's are right to four digits only, unless the size is a power of two.
 
     Args:
         arrays: one for each other input that is no initialiser, in order.
         fixed: inputs by name.
     """
     feeds = typed_feeds(proto, arrays, fixed)
+    session = None if _has_transforms(proto) else _session(exact_lstms(proto))
+    if session is None:
+        from onnx.reference import ReferenceEvaluator
+        session = ReferenceEvaluator(proto)
+    results = session.run(None, feeds)
+    return {o.name: np.asarray(r) for o, r in zip(proto.graph.output, results, strict=True)}
+
+
+def _session(proto: Any) -> Any:
+    """A session of onnxruntime; None if that is missing, or older than the format of the model."""
     try:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
     except ImportError:
-        onnxruntime = None
-    if onnxruntime is None or _has_transforms(proto):
-        from onnx.reference import ReferenceEvaluator
-        results = ReferenceEvaluator(proto).run(None, feeds)
-    else:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(exact_lstms(proto).SerializeToString(), options,
-                                               providers=["CPUExecutionProvider"])
-        results = session.run(None, feeds)
-    return {o.name: np.asarray(r) for o, r in zip(proto.graph.output, results, strict=True)}
+        return None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(proto.SerializeToString(), options,
+                                            providers=["CPUExecutionProvider"])
+    except errors.Fail:
+        return None
 
 
 def typed_feeds(proto: Any, arrays: list[np.ndarray], fixed: Mapping[str, np.ndarray]

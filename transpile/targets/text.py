@@ -63,8 +63,12 @@ class TextPrinter(ABC):
         name = self.axis_name(stmt.axis.name)
         step = f"{name}++" if stmt.step == 1 else f"{name} += {stmt.step}"
         self.nested(f"for ({self.counter} {name} = {self.index(stmt.start)}; "
-                    f"{name} < {self.index(stmt.stop, SUM)}; {step}) {{", stmt.body)
+                    f"{name} < {self.bound(stmt.stop)}; {step}) {{", stmt.body)
         self.line("}")
+
+    def bound(self, stop: Dim) -> str:
+        """The end of a loop."""
+        return self.index(stop, SUM)
 
     def expr(self, value: Expr, needed: float = 0) -> str:
         """An expression, in brackets where its precedence is below what is needed."""

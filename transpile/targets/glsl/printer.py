@@ -120,9 +120,13 @@ class Printer(TextPrinter):
         return ["void main() {", f"  int e = ({row} + int(gl_FragCoord.x)) * 4;",
                 f"  o0 = {out}({each});", "}"]
 
-    def hole(self, value: Dim) -> str:
+    def bound(self, stop: Dim) -> str:
+        """Four steps may be lanes, and any other number in a shader of the same form."""
+        return self.hole(stop, SMALL - 1) if isinstance(stop, int) else super().bound(stop)
+
+    def hole(self, value: Dim, small: int = SMALL) -> str:
         """A number, or a place for it."""
-        if isinstance(value, int) and abs(value) <= SMALL:
+        if isinstance(value, int) and abs(value) <= small:
             return str(value)
         self.holes.append(value)
         return f"{{{len(self.holes) - 1}}}"
