@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 import transpile
 from transpile.cli import main
+from transpile.errors import DependencyError
+from transpile.frontends import foreign
 from transpile.targets import js
 
 MODELS = """
@@ -191,3 +194,21 @@ def test_the_library_neither_prints_nor_changes_the_path(
     x = np.array([[1, 2, 3, 4], [4, 3, 2, 1]], np.float32)
     w = np.arange(16.0).reshape(4, 4) / 16
     np.testing.assert_allclose(module.run({"x": x})["scores"], np.tanh(x @ w) @ w, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("imported", "missing", "fix"), [
+    ("keras", "keras", "pip install keras"),
+    ("keras", "torch", "pip install torch"),  # Keras is there, its back end is not
+    ("sklearn", "sklearn", "pip install scikit-learn skl2onnx"),
+    ("keras", "tensorflow.python", "pip install tensorflow"),
+    ("h5py", "", "pip install h5py"),
+])
+def test_what_is_missing_is_what_to_install(monkeypatch: pytest.MonkeyPatch, imported: str,
+                                            missing: str, fix: str) -> None:
+    def absent(name: str) -> None:
+        assert name == imported
+        raise ModuleNotFoundError("absent", name=missing or None)
+    monkeypatch.setattr(foreign, "importlib", SimpleNamespace(import_module=absent))
+    with pytest.raises(DependencyError) as caught:
+        foreign.needs(imported)
+    assert caught.value.fix == fix

@@ -366,7 +366,7 @@ def test_threads_wait_for_a_loop_on_the_first_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_condition_of_pytorch_is_a_branch() -> None:
-    import torch
+    torch = pytest.importorskip("torch")
 
     class Sides(torch.nn.Module):
         def __init__(self) -> None:

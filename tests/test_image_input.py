@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import transpile
 from transpile.errors import ShapeError
@@ -16,6 +15,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (9, 7, 4)).astype(np.uint8)
 
 
 def reference(size: tuple[int, int], mode: str) -> np.ndarray:
+    torch = pytest.importorskip("torch")
     x = torch.from_numpy(PIXELS[:, :, :3].astype(np.float32)).permute(2, 0, 1)[None] / 255
     result: np.ndarray = torch.nn.functional.interpolate(x, size, mode=mode).numpy()
     return result

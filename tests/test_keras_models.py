@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
-
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
 import transpile
 from transpile.errors import SourceError, TraceError
 from transpile.frontends.keras import load
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+pytest.importorskip("torch")
+keras = pytest.importorskip("keras")
+layers = keras.layers
 
 
 def sequential() -> Any:

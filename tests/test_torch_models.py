@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
-from torch.nn import functional as F
 
 import transpile
 from transpile.errors import SourceError, TraceError, UnsupportedError
 from transpile.frontends.torch import TorchModel, load
 from transpile.ir.graph import Graph
+
+torch = pytest.importorskip("torch")
+nn, F = torch.nn, torch.nn.functional
 
 
 class LeNet(nn.Module):

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 import transpile
 from transpile.errors import UnsupportedError
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
 
 
 class Projected(nn.Module):

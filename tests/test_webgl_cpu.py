@@ -18,7 +18,7 @@ from transpile.targets.glsl.programs import WebglPlan, plan_webgl
 
 
 def bidirectional() -> transpile.Model:
-    import torch
+    torch = pytest.importorskip("torch")
 
     class Twice(torch.nn.Module):
         def __init__(self) -> None:

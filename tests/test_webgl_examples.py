@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from test_examples import EXAMPLES, NAMES, expected, model_of
-from test_examples_frameworks import SOURCES
+from test_examples import NAMES, expected, model_of
+from test_examples_frameworks import SOURCES, framework_model
 
 import transpile
 from transpile.ir.interpret import interpret
-from transpile.sources import resolve
 from transpile.verify.browser import BrowserHost
 from transpile.verify.samples import random_inputs
 
@@ -38,8 +37,7 @@ def test_the_module_gives_the_expected_output(host: BrowserHost, name: str) -> N
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_models_of_other_frameworks_agree_with_numpy(host: BrowserHost, name: str) -> None:
-    model = resolve(str(EXAMPLES / name / SOURCES[name]))
-    module = transpile.compile(model, targets=["js", "webgl"])
+    module = transpile.compile(framework_model(name), targets=["js", "webgl"])
     inputs = next(random_inputs(module.graph, module.ranges))
     got = host.run(module.source, inputs, "webgl")
     for key, wanted in interpret(module.graph, inputs).items():

@@ -41,9 +41,11 @@ def needs(*modules: str) -> None:
 def _need(name: str) -> None:
     try:
         importlib.import_module(name)
-    except ImportError as error:
-        raise DependencyError(f"the package {PACKAGES[name].split()[0]} is missing",
-                              why=str(error), fix=f"pip install {PACKAGES[name]}") from None
+    except ImportError as error:  # Keras is there, say, but not the torch that it runs on
+        missing = (error.name or name).split(".")[0]
+        packages = PACKAGES.get(missing, missing)
+        raise DependencyError(f"the package {packages.split()[0]} is missing",
+                              why=str(error), fix=f"pip install {packages}") from None
 
 
 def front_end_of(value: Any) -> str:

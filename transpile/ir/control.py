@@ -35,7 +35,8 @@ def run_region(node: Node, operands: Sequence[np.ndarray], sizes: Mapping[str, i
                                    where=str(node.where) or node.name,
                                    why="it was tried on random inputs",
                                    fix="give it a limit, or the inputs a range in which it ends")
-        states = run_inner(node.attrs["body"], [np.int32(trip), *states, *captured], sizes, dtype)
+        given = [np.array(trip, np.int32), *states, *captured]
+        states = run_inner(node.attrs["body"], given, sizes, dtype)
         trip += 1
     return states
 

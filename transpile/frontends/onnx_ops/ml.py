@@ -84,6 +84,7 @@ def binarizer(n: Site) -> Any:
 def imputer(n: Site) -> Any:
     """Missing values, which are NaN or a number, replaced column by column."""
     x = n[0]
+    lost: np.number[Any]
     if x.dtype.kind == "f":
         lost, values = np.float32(n.attr("replaced_value_float", 0.0)), floats(
             n, "imputed_value_floats")
