@@ -51,11 +51,11 @@ function startShader(gl, kind, source) {
   return shader;
 }
 
-// Compiles all shaders at once where the driver can, and waits without blocking the page.
-export async function compilePrograms(gl, shaders, onProgress) {
+// Compiles all shaders at once where the driver can, and waits without blocking the page. Each
+// program goes to `use` as soon as it is there.
+export async function compilePrograms(gl, shaders, use, onProgress) {
   const parallel = gl.getExtension('KHR_parallel_shader_compile');
   const vertex = startShader(gl, gl.VERTEX_SHADER, vertexShader);
-  const programs = [];
   const total = shaders.length;
 
   function start(source) {
@@ -86,12 +86,11 @@ export async function compilePrograms(gl, shaders, onProgress) {
     while (parallel && !gl.getProgramParameter(one.handle, parallel.COMPLETION_STATUS_KHR)) {
       await nextTask();
     }
-    programs.push(finish(one, source));
+    use(finish(one, source), i);
     if (onProgress) onProgress({ stage: 'programs', done: i + 1, total });
     await nextTask();
   }
   gl.deleteShader(vertex);
-  return programs;
 }
 
 // A texture of the plan, [kind, width, height, layers], with a framebuffer. Kinds are 0 for
@@ -206,14 +205,14 @@ export function inPanels(view, columns, from, to) {
 
 export const contextLost = 'the WebGL context was lost';
 
-// Draws one pixel with every program, since drivers finish compiling at the first draw.
-export async function warmUp(gl, programs, textures, draws) {
-  const first = programs.map((one, i) => draws.find((step) => step[0] === i));
+// Draws one pixel with a program, since drivers finish compiling at the first draw: meanwhile the
+// next one is compiled, and weights come.
+export function warmUp(gl, programs, number, { textures, planned }) {
   gl.enable(gl.SCISSOR_TEST);
   gl.scissor(0, 0, 1, 1);
-  drawAll(gl, programs, textures, first);
+  drawAll(gl, programs, textures, [planned.draws.find((step) => step[0] === number)]);
   gl.disable(gl.SCISSOR_TEST);
-  await finished(gl);
+  gl.flush();
 }
 
 // A tensor in the memory of the CPU is [texture, view, at, size, width in texels], and for a matrix
@@ -230,9 +229,9 @@ export function viewsOf(bytes) {
   };
 }
 
-// The textures of a model for the sizes of a run, with the weights in them.
+// The textures of a model for the sizes of a run, and what goes there.
 export function createStore(gl, { plan, weights, heap }, half) {
-  const store = { textures: [], planned: {}, upload, download, callBetween, free, allocate };
+  const store = { textures: [], planned: {}, upload, download, callBetween, free, allocate, fill };
 
   function upload(memory, tensor) {
     uploadTensor(gl, store.textures[tensor[0]], valuesOf(memory, tensor), tensor[4]);
@@ -259,37 +258,27 @@ export function createStore(gl, { plan, weights, heap }, half) {
     store.textures = [];
   }
 
-  // Kept while the sizes stay.
+  // Textures without the weights; kept while the sizes stay.
   function allocate(dims) {
     const key = String(dims);
     if (store.textures.length && key === store.planned.key) return;
     free();
-    const planned = store.planned = Object.assign(plan(...dims), { key });
+    const planned = store.planned = Object.assign(plan(...dims), { key, missing: [...weights] });
     const most = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     if (!gl.isContextLost() && planned.textures.some(([, w, h]) => w > most || h > most)) {
       throw new Error(`textures of more than ${most} texels a side are needed`);
     }
     store.textures = planned.textures.map((one) => createTexture(gl, one, half));
-    weights.forEach((tensor) => upload(heap(), tensor));
     planned.memory = viewsOf(planned.scratch || 0);
   }
 
-  return store;
-}
-
-// Waits until a context is lost, or no longer so.
-export async function awaitLoss(gl, lost, most) {
-  for (let tries = 0; gl.isContextLost() !== lost && tries < most; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  // The same with the weights in them.
+  function fill(dims) {
+    allocate(dims);
+    store.planned.missing.splice(0).forEach((tensor) => upload(heap(), tensor));
   }
-}
 
-// Waits for a lost context to come back.
-export async function awaitContext(gl, half) {
-  await awaitLoss(gl, false, 250);
-  if (gl.isContextLost()) throw new Error(contextLost);
-  rendersFloats(gl, half);
-  while (gl.getError()); // those of draws with what was lost
+  return store;
 }
 
 // From the inputs in the heap to the outputs there.
@@ -315,27 +304,19 @@ export function checkErrors(gl, what) {
   if (error && error !== gl.CONTEXT_LOST_WEBGL) throw new Error(`WebGL ${error} in ${what}`);
 }
 
-export function createSurface() {
-  return typeof OffscreenCanvas === 'function'
-    ? new OffscreenCanvas(1, 1) : document.createElement('canvas');
-}
-
-// Counts how often the context is lost, as it may come back before a run looks; `stop` ends that,
-// and loses it for good if it is given what does.
-export function watchContext(surface) {
-  const watch = { losses: 0, stop };
-  function lost(event) {
-    event.preventDefault();
-    watch.losses++;
-  }
-
-  function stop(context) {
-    surface.removeEventListener('webglcontextlost', lost);
-    if (context) context.loseContext();
-  }
-
-  surface.addEventListener('webglcontextlost', lost);
-  return watch;
+// The programs of a model, and its textures where their sizes are known.
+async function preparePrograms(gl, { shaders, plan, ready }, store, onProgress) {
+  const programs = [], fixed = !plan.length;
+  store.textures = [];
+  if (fixed) store.allocate([]);
+  await compilePrograms(gl, shaders, (program, i) => {
+    programs[i] = program;
+    if (fixed) warmUp(gl, programs, i, store);
+  }, onProgress);
+  await ready;
+  if (fixed) store.fill([]);
+  await finished(gl);
+  return programs;
 }
 
 // Opens a model: `shaders`, `plan(...dims)`, and `weights` as tensors in `heap()` once `ready`.
@@ -350,13 +331,7 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
 
   async function build() {
     watch.losses = 0;
-    store.textures = [];
-    programs = await compilePrograms(gl, model.shaders, onProgress);
-    await model.ready;
-    if (!model.plan.length) {
-      store.allocate([]);
-      await warmUp(gl, programs, store.textures, store.planned.draws);
-    }
+    programs = await preparePrograms(gl, model, store, onProgress);
     check('programs');
   }
 
@@ -369,7 +344,7 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
       await build();
     }
     try {
-      store.allocate(dims);
+      store.fill(dims);
       await runDraws(gl, store, programs, model.heap(), check);
       if (watch.losses) throw new Error(contextLost);
       readResults(store, model.heap());

@@ -2,7 +2,7 @@
 
 // The draws of a run, to be made one by one; `named` says what each of them writes.
 export function drawSteps({ gl, store, programs }, dims, heap, named) {
-  store.allocate(dims);
+  store.fill(dims);
   const { planned, textures } = store;
   planned.inputs.forEach((tensor) => store.upload(heap, tensor));
   return planned.draws.map((step, i) => {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from transpile.emit.check import free_names
+from transpile.emit.context import OWN_NAMES, THREAD_NAMES
 from transpile.emit.layout import js_dim
 from transpile.emit.runtime import declarations, inline, words
 from transpile.emit.weights import number
@@ -34,6 +35,10 @@ def test_every_declaration_stands_alone_with_what_it_needs() -> None:
         assert "export " not in code
         assert not re.search(r"^import\b", code, re.MULTILINE)
         assert not free_names(code) & set(declarations())
+
+
+def test_no_declaration_has_a_name_of_the_module_around_it() -> None:
+    assert not set(declarations()) & {*OWN_NAMES, *THREAD_NAMES}
 
 
 def test_only_what_is_reached_is_inlined() -> None:

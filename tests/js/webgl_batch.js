@@ -17,8 +17,7 @@ function encode(view) {
 
 async function programsOf(shaders) {
   const missing = shaders.filter((source) => !known.has(source));
-  const made = await webgl.compilePrograms(gl, missing);
-  missing.forEach((source, i) => known.set(source, made[i]));
+  await webgl.compilePrograms(gl, missing, (made, i) => known.set(missing[i], made));
   return shaders.map((source) => known.get(source));
 }
 

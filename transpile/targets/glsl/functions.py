@@ -180,6 +180,12 @@ FUNCTIONS: dict[str, str] = {
     "remainder": """int remainder(int a, int b) {
   return a - quotient(a, b) * b;
 }""",
+    "dealt": """vec4 dealt(sampler2DArray a, int x, int row) {
+  return texelFetch(a, ivec3(x, row >> 2, row & 3), 0);
+}""",
+    "dealtI": """ivec4 dealtI(isampler2DArray a, int x, int row) {
+  return texelFetch(a, ivec3(x, row >> 2, row & 3), 0);
+}""",
     "floorDiv": """int floorDiv(int a, int b) {
   int q = a / b;
   return a - q * b < 0 ? q - 1 : q;
@@ -214,7 +220,7 @@ NATIVE_VECTOR: dict[str, str] = {
 }
 """Vector overloads that are better than lane by lane."""
 
-INDEX_FUNCTIONS = ("floorDiv", "floorMod", "quotient", "remainder")
+INDEX_FUNCTIONS = ("floorDiv", "floorMod", "quotient", "remainder", "dealt", "dealtI")
 
 
 def definition(name: str, vector: bool) -> str:

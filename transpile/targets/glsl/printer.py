@@ -237,6 +237,10 @@ class Printer(TextPrinter):
     def select(self, value: Call) -> Text:
         condition, a, b = value.args
         if not is_vector(condition.dtype):
+            if isinstance(a, Load) and value.dtype == "float32x4":
+                # A read costs less than a branch, and one outside the texture does no harm.
+                test = f"bvec4({self.expr(condition)})"
+                return f"mix({self.expr(b)}, {self.expr(a)}, {test})", ATOM
             test, yes = (self.expr(e, CONDITION + 1) for e in (condition, a))
             return f"{test} ? {yes} : {self.expr(b, CONDITION)}", CONDITION
         if base(value.dtype) == "float32":
@@ -274,6 +278,10 @@ class Printer(TextPrinter):
         if isinstance(layout.rows, int) and layout.rows == 1:
             x, row = texel, 0
         y, z = (row, 0) if layout.layers == 1 else (floordiv(row, 4), mod(row, 4))
+        if not isinstance(z, int):  # one form for all widths: the row is written undivided
+            name = "dealt" if base(load.dtype) == "float32" else "dealtI"
+            self.use(f"{name}(")
+            return f"{name}({load.buffer}, {self.index(x)}, {self.index(row)})"
         return (f"texelFetch({load.buffer}, ivec3({self.index(x)}, {self.index(y)}, "
                 f"{self.index(z)}), 0)")
 

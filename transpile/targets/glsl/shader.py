@@ -17,6 +17,7 @@ from transpile.ir.dims import (
     floordiv,
     mod,
     substitute_axes,
+    upper,
 )
 from transpile.lower.expr import Index, Local
 from transpile.lower.legalize import Gather, substitute_body
@@ -142,16 +143,16 @@ def _unrolled(nest: Nest, *, sliding: bool = False) -> tuple[Nest, Tile]:
     if not nest.reds or nest.combine.startswith("arg"):
         return nest, Tile()
     last = nest.reds[-1]
+    short = [r.name for r in nest.reds[1:-1] if sliding and _is_short(r)][-1:]
     if not isinstance(last.extent, int) or last.extent % 4:
-        taps = last.name if sliding and _is_short(last) and nest.combine == "sum" else ""
-        return nest, Tile((), (taps,) if taps else ())
+        written = sliding and _is_short(last) and nest.combine == "sum"
+        return nest, Tile((), (*short, last.name) if written else ())
     outer, inner = Axis(last.name, last.extent // 4), Axis(f"{last.name}Lane", 4)
     whole = axis(outer.name, outer.extent) * 4 + atom(inner)
     nest = nest.map_indices(lambda d: substitute_axes(d, {last.name: whole}))
     steps = (outer,) if outer.extent != 1 else ()
-    short = [r.name for r in nest.reds[1:-1] if sliding and _is_short(r)]
     return (replace(nest, reds=(*nest.reds[:-1], *steps, inner)),
-            Tile((), (*short[-1:], inner.name)))
+            Tile((), (*short, inner.name)))
 
 
 def _is_short(over: Axis) -> bool:
@@ -215,6 +216,9 @@ class _Finder:
     def split(self, axes: Sequence[Axis], number: Dim, suffix: str) -> dict[str, Dim]:
         """Indices from a row-major number."""
         found: dict[str, Dim] = {}
+        if len(axes) > 1 and suffix:
+            # Divided as it is: what its factor and a size have in common would make other forms.
+            number = self.local(number, f"at{suffix}", upper(number))
         for k in range(len(axes) - 1, -1, -1):
             a = axes[k]
             part = mod(number, a.extent) if k else number
@@ -228,9 +232,12 @@ class _Finder:
         """A local for what takes a division."""
         if not any(isinstance(a, (FloorDiv, Mod)) for a in atoms(value)):
             return value
+        return self.local(value, name, None if extent is None else extent - 1)
+
+    def local(self, value: Dim, name: str, top: Dim | None) -> Dim:
+        """A local for an index that is `top` at most."""
         self.lets.append(Let(name, Index(value)))
-        top: Dim = 2**31 - 1 if extent is None else extent - 1
-        return atom(Opaque(Local(name, "int32"), 0, top))
+        return atom(Opaque(Local(name, "int32"), 0, 2**31 - 1 if top is None else top))
 
 
 def _element_body(gather: Gather) -> tuple[Stmt, ...]:

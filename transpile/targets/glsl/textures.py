@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transpile.errors import UnsupportedError
-from transpile.ir.dims import Dim, ceildiv, nonnegative, product
+from transpile.ir.dims import Dim, ceildiv, floordiv, nonnegative, product
 from transpile.ir.types import TensorType
 
 LARGEST = 4096
@@ -59,6 +59,15 @@ def natural_width(type_: TensorType) -> int:
     return 0
 
 
+def picture_width(type_: TensorType) -> int:
+    """Texels in a row of pixels; 0 where such rows do not fit."""
+    *outer, x, channels = (1, 1, *type_.shape)
+    run, rows = floordiv(x * channels, 4), product(outer)
+    if not isinstance(run, int) or not isinstance(rows, int):
+        return 0
+    return run if run <= LARGEST and rows <= LARGEST else 0
+
+
 def layout_of(type_: TensorType, layers: int = 1) -> Layout:
     """The layout of a tensor with one or four layers.
 
@@ -70,6 +79,9 @@ def layout_of(type_: TensorType, layers: int = 1) -> Layout:
     narrow = width == 1 and is_area(texels)
     if width and not narrow and fits(ceildiv(ceildiv(texels, width), layers), LARGEST):
         return Layout(width, ceildiv(texels, width), layers)
+    picture = picture_width(type_)
+    if width and picture:
+        return Layout(picture, ceildiv(texels, picture), 1)
     for width in (FLAT, 1024, LARGEST):
         if (width > FLAT or not is_area(texels)) and fits(ceildiv(texels, width), LARGEST):
             return Layout(width, ceildiv(texels, width), 1)
