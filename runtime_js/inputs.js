@@ -38,6 +38,11 @@ export function orderInputs(ports, given) {
   return ports.map((port) => unpack(port, given[port.name]));
 }
 
+// Refuses a size for which the model would read more of a tensor than there is.
+export function checkSize(size, most, text) {
+  if (size > most) throw new TypeError(`${text} is at most ${most} in this model, got ${size}`);
+}
+
 // Checks one input and copies it to view[at] and on.
 export function readInput(port, input, accepts, view, at, shape) {
   const { data, layout } = input;

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from emit_programs import Builder, copies, emit, line, program, run_node
 
-from transpile.errors import UnsupportedError
+import transpile
+from transpile.errors import TranspileError, UnsupportedError
 from transpile.ir.dims import dim
 from transpile.ir.types import TensorType
 from transpile.lower.stmt import Kernel
@@ -121,6 +123,20 @@ def test_affine_dimensions_are_solved(node: str, tmp_path: Path) -> None:
     assert result == [[0, 0, 0, 1, 1, 1],
                       ("TypeError: input 'a': expected float32[2*n+1, 3], "
                        "here [3, 3], got Array[4, 3]")]
+
+
+def test_no_more_of_a_table_is_read_than_there_is() -> None:
+    table = np.arange(24, dtype=np.float32).reshape(12, 2)
+
+    @transpile.model(x=transpile.spec("float32", ("n", 2)))
+    def places(x):  # type: ignore[no-untyped-def]
+        return x + table[2:x.shape[0] + 2] + table[:2 * x.shape[0]:2] + table[::-1][:x.shape[0]]
+    module = transpile.compile(places, targets=["js"])
+    assert module.source.count("checkSize(") == 4, "one function, three slices"
+    x = np.ones((6, 2), np.float32)
+    np.testing.assert_array_equal(module.run({"x": x})["output"], places(x))
+    with pytest.raises(TranspileError, match="n is at most 10 in this model, got 11"):
+        module.run({"x": np.ones((11, 2), np.float32)})
 
 
 def test_a_dimension_that_no_input_tells_is_refused_at_once() -> None:

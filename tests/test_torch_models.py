@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import transpile
-from transpile.errors import SourceError, TraceError, UnsupportedError
+from transpile.errors import SourceError, TraceError, TranspileError, UnsupportedError
 from transpile.frontends.torch import TorchModel, load
 from transpile.ir.graph import Graph
 
@@ -218,6 +218,13 @@ class BranchOnSize(nn.Module):
         return x * 2 if x.shape[2] > 10 else x
 
 
+class OtherBranch(nn.Module):
+    """What torch.export suggests is an upper bound."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.shape[2] < 40 else x * 2
+
+
 def test_images_of_any_size_that_the_windows_fit_into() -> None:
     net = Deep()
     module = transpile.compile(
@@ -227,7 +234,32 @@ def test_images_of_any_size_that_the_windows_fit_into() -> None:
         np.testing.assert_allclose(module.run({"x": x})["output"], expected(net, x), atol=1e-6)
 
 
-def test_a_branch_on_a_size_is_no_bound() -> None:
+class Table(nn.Module):
+    """As BERT has one: a row for each place, of which there are 12."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(12, 4)
+        self.register_buffer("places", torch.arange(12)[None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.rows(self.places[:, : x.shape[1]])
+
+
+@pytest.mark.parametrize("target", ["js", "wasm"])
+def test_a_table_of_places_bounds_a_sequence(target: str) -> None:
+    net = Table()
+    types = {"x": transpile.spec("float32", ("batch", "time", 4))}
+    module = transpile.compile(transpile.model(net, **types), targets=[target])
+    for time in (1, 7, 12):
+        x = floats(2, time, 4)
+        got = module.run({"x": x}, target)["output"]
+        np.testing.assert_allclose(got, expected(net, x), atol=1e-6)
+    with pytest.raises(TranspileError, match="time is at most 12 in this model, got 13"):
+        module.run({"x": floats(2, 13, 4)}, target)
+
+
+@pytest.mark.parametrize("net", [BranchOnSize(), OtherBranch()])
+def test_a_branch_on_a_size_is_no_bound(net: nn.Module) -> None:
     with pytest.raises(UnsupportedError, match="only for some values of a named size"):
-        transpile.trace(transpile.model(BranchOnSize(), x=transpile.spec("float32",
-                                                                      ("n", 3, "h", "w"))))
+        transpile.trace(transpile.model(net, x=transpile.spec("float32", ("n", 3, "h", "w"))))

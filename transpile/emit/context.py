@@ -28,6 +28,7 @@ from transpile.emit.state import STATE_NAMES, state_section
 from transpile.emit.tasks import TaskPrinter
 from transpile.emit.weights import PLACEHOLDER, is_literal, number, number_list
 from transpile.ir.dims import Dim, evaluate
+from transpile.ir.limits import size_limits
 from transpile.program import Call, Port, Program
 from transpile.targets.wasm.encoder import SHARED_FLAG, SHARED_MEMORY
 from transpile.targets.wasm.threads import CONTROL, WORTH_WAKING, Team
@@ -267,12 +268,14 @@ class Context:
                 "persistent_bytes": program.persistent_bytes, "base64_length": -(-size // 3) * 4}
 
     def binding(self) -> dict[str, Any]:
-        """How dimensions follow from the shapes of the inputs."""
+        """How dimensions follow from the shapes of the inputs, and which do not fit."""
         given = [(p, f"values[{i}].shape") for i, p in enumerate(self.program.inputs)
                  if p.name not in self.program.state]
         found = binders(self.program.dims, [p for p, _ in given], [s for _, s in given],
                         self.dim_name)
-        return {"binders": list(zip(self.dims, found, strict=True))}
+        limits = [(self.js(size), self.js(most), js_string(str(size)))
+                  for size, most in size_limits(self.program.graph)]
+        return {"binders": list(zip(self.dims, found, strict=True)), "limits": limits}
 
     def golden(self) -> dict[str, Any] | None:
         """What `selfTest` runs on, as numbers or as a recipe, and what it compares."""

@@ -20,7 +20,14 @@ import numpy as np
 
 from transpile.errors import DependencyError, SourceError, TraceError, UnsupportedError
 from transpile.frontends.foreign import needs
-from transpile.frontends.torch_dims import dynamic_shapes, example_sizes, least_sizes
+from transpile.frontends.torch_dims import (
+    TRIES_WITH_BOUNDS,
+    Bounds,
+    beyond,
+    dynamic_shapes,
+    example_sizes,
+    suggested_bounds,
+)
 from transpile.frontends.torch_errors import cannot_export, first_line, refuse_quantised
 from transpile.ir.dims import evaluate
 from transpile.ir.graph import Graph
@@ -186,18 +193,19 @@ def exported(module: Any, types: Mapping[str, TensorType], positional: bool = Fa
             raise
         except Exception as error:  # whatever the user's forward raises
             first, problem = problem is None, problem or error
-        found = _export_from_bounds(module, types, positional) if first and types else None
+            found = _export_from_bounds(module, types, positional, error) if (
+                first and types) else None
         if found is not None:
             return found
     raise cannot_export(module, problem) from problem
 
 
 def _export(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, int],
-            positional: bool, least: Mapping[str, int] | None = None) -> Any:
+            positional: bool, bounds: Bounds | None = None) -> Any:
     """One try, with examples of these sizes.
 
     Args:
-        least: lower bounds of named sizes; with these, no size is looked at to see if it is 1.
+        bounds: of named sizes; with these, no size is looked at to see if it is 1.
     """
     import torch
 
@@ -209,9 +217,9 @@ def _export(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, in
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         with quiet(), kept_whole(), indexed_by_tensor(), evaluating(module), torch.no_grad(), (
-                contextlib.nullcontext() if least is None
+                contextlib.nullcontext() if bounds is None
                 else settings.patch(backed_size_oblivious=True)):
-            shapes = dynamic_shapes(types, least or {})
+            shapes = dynamic_shapes(types, bounds or {})
             if positional:
                 packed = (tuple(shapes.values()),) if shapes else None
                 return torch.export.export(module, tuple(arrays.values()), strict=False,
@@ -221,23 +229,39 @@ def _export(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, in
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _export_from_bounds(module: Any, types: Mapping[str, TensorType], positional: bool) -> Any:
-    """With the lower bounds that the module's windows need; None if that does not help.
+def _export_from_bounds(module: Any, types: Mapping[str, TensorType], positional: bool,
+                        problem: Exception) -> Any:
+    """With the bounds that the module's windows and tables need; None if that does not help.
 
-    A bound counts if the module itself fails below it: else it takes another branch there.
+    Args:
+        problem: of an export without bounds.
     """
-    for sizes in (s for s in example_sizes(types) if 32 <= min(s.values(), default=0) <= 64):
-        least: dict[str, int] = {}
-        for _ in range(4):
-            try:
-                return _export(module, types, sizes, positional, least)
-            except Exception as error:  # whatever the user's forward raises
-                more = least_sizes(error, least)
-            if not more or any(_runs(module, types, {**sizes, n: low - 1}, positional)
-                               for n, low in more.items()):
-                break
-            least.update(more)
+    for sizes in example_sizes(types, TRIES_WITH_BOUNDS):
+        given = _needed_bounds(module, types, sizes, positional, problem, {})
+        for start in [given, {}] if given else [{}]:
+            bounds = dict(start)
+            for _ in range(4):
+                try:
+                    return _export(module, types, sizes, positional, bounds)
+                except Exception as error:  # whatever the user's forward raises
+                    more = _needed_bounds(module, types, sizes, positional, error, bounds)
+                if not more:
+                    break
+                bounds.update(more)
     return None
+
+
+def _needed_bounds(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, int],
+                   positional: bool, problem: Exception, known: Bounds
+                   ) -> dict[str, tuple[int, int]]:
+    """Those that torch.export suggests, where the module itself fails beyond them.
+
+    Where it does not, it takes another branch there, and none is returned.
+    """
+    more = suggested_bounds(problem, known)
+    takes_other_branch = any(_runs(module, types, {**sizes, n: size}, positional)
+                             for n, size in beyond(more, known))
+    return {} if takes_other_branch else more
 
 
 def _runs(module: Any, types: Mapping[str, TensorType], sizes: Mapping[str, int],
@@ -276,6 +300,7 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     import torch
 
     from transpile.frontends.torch_decompositions import decomposed
+    from transpile.frontends.torch_names import name_inputs, name_layers, name_sizes
     from transpile.frontends.torch_recurrent import translations
     from transpile.frontends.torch_tidy import tidy
     refuse_divisor(program)
@@ -308,41 +333,6 @@ def refuse_divisor(program: Any) -> None:
             raise UnsupportedError("a pool with divisor_override is not supported",
                                    why="torch.onnx drops it",
                                    fix="multiply the result of a pool without it")
-
-
-def name_layers(proto: Any) -> None:
-    """Nodes take the path of their layer as their name: `/layer1/conv/Conv`."""
-    from ast import literal_eval
-    for node in proto.graph.node:
-        scopes = next((p.value for p in node.metadata_props
-                       if p.key == "pkg.torch.onnx.name_scopes"), "[]")
-        paths = [s for s in literal_eval(scopes)[:-1] if s]
-        node.name = f"/{paths[-1].replace('.', '/')}/{node.op_type}" if paths else ""
-
-
-def name_sizes(proto: Any) -> None:
-    """Sizes that torch.export invented a name for get one from where they stand."""
-    new: dict[str, str] = {}
-    for info in proto.graph.input:
-        for axis, size in enumerate(info.type.tensor_type.shape.dim):
-            if size.dim_param:
-                default = "batch" if axis == 0 else f"{info.name}_{axis}"
-                size.dim_param = new.setdefault(size.dim_param, default)
-
-
-def name_inputs(proto: Any) -> None:
-    """Inputs that are outputs, too, keep their name, which torch.onnx gives to the output."""
-    suffix, outputs = "_orig", {o.name for o in proto.graph.output}
-    new = {}
-    for info in proto.graph.input:
-        name = info.name.removesuffix(suffix)
-        if name != info.name and name in outputs:
-            new.update({info.name: name, name: f"{name}_result"})
-    for value in (*proto.graph.input, *proto.graph.output):
-        value.name = new.get(value.name, value.name)
-    for node in proto.graph.node:
-        for names in (node.input, node.output):
-            names[:] = [new.get(n, n) for n in names]
 
 
 def output_names(module: Any, result: Any) -> list[str]:

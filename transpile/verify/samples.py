@@ -12,6 +12,7 @@ import numpy as np
 from transpile.errors import ShapeError, SourceError
 from transpile.ir.dims import Dim, evaluate
 from transpile.ir.graph import Graph, Node
+from transpile.ir.limits import size_limits
 
 Inputs = dict[str, np.ndarray]
 Ranges = Mapping[str, tuple[float | None, float | None]]
@@ -76,7 +77,8 @@ def _affordable(choices: list[dict[str, int]], work: Dim) -> list[dict[str, int]
 
 def _fits(graph: Graph, sizes: Mapping[str, int]) -> bool:
     return all(evaluate(d, sizes) > 0 for node in graph.nodes for d in node.shape
-               if not isinstance(d, int))
+               if not isinstance(d, int)) and all(
+        evaluate(size, sizes) <= evaluate(most, sizes) for size, most in size_limits(graph))
 
 
 def _size(turn: int, place: int) -> int:

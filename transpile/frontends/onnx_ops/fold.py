@@ -118,7 +118,9 @@ def slice_(n: Site) -> Any:
     _integers(a)
     if n.version < 10:
         raise TypeError("attributes")
-    starts, ends = n.ints(1, "the starts"), n.ints(2, "the ends")
+    starts, ends = n.sizes(1, "the starts"), n.sizes(2, "the ends")
+    if not all(isinstance(d, int) for d in (*starts, *ends)):
+        raise TypeError("depends on a size")
     axes = n.ints(3, "the axes") if n.has(3) else range(len(starts))
     steps = n.ints(4, "the steps") if n.has(4) else (1,) * len(starts)
     key: list[Any] = [slice(None)] * a.ndim
