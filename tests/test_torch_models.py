@@ -146,6 +146,25 @@ def test_transformer_layer() -> None:
     np.testing.assert_allclose(got["output"], expected(net, src), atol=1e-5)
 
 
+class Biased(nn.Module):
+    """Attention with a mask made of weights, as Swin and T5 have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(1, 2, 5, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = x.unflatten(2, (2, 4)).transpose(1, 2)
+        y = F.scaled_dot_product_attention(heads, heads, heads, attn_mask=self.bias * 2)
+        return y.transpose(1, 2).reshape(x.shape)
+
+
+def test_attention_with_a_mask_of_weights() -> None:
+    net, x = Biased(), floats(3, 5, 8)
+    got = run(net, {"x": x}, x=transpile.spec("float32", ("batch", 5, 8)))
+    np.testing.assert_allclose(got["output"], expected(net, x), atol=1e-5)
+
+
 def test_exported_programs(tmp_path: Any) -> None:
     net, x = LeNet().eval(), floats(2, 1, 28, 28)
     program = torch.export.export(net, (torch.from_numpy(x),), dynamic_shapes=(

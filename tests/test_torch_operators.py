@@ -32,6 +32,13 @@ def assigned(x: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
     return y
 
 
+def broadcast_heads(x: torch.Tensor) -> torch.Tensor:
+    """Queries of three heads on keys and values of one, and then of as many."""
+    rows, one, mask = x[:, :3], x[:, 3:], x[:, :1, :, :7] > -1
+    y = F.scaled_dot_product_attention(rows, one, one * 2, attn_mask=mask, scale=0.5)
+    return F.scaled_dot_product_attention(y, rows, rows, is_causal=True)
+
+
 CASES: dict[str, Callable[[torch.Tensor], Any]] = {
     "nothing": lambda x: x,
     "nothing_and_more": lambda x: (x, x + 1),
@@ -72,6 +79,9 @@ CASES: dict[str, Callable[[torch.Tensor], Any]] = {
     "diagonals": lambda x: tuple(
         torch.diagonal_scatter(x, x[:, :, 0, :5] * 2, k, 2, 3) for k in (-2, 4)),
     "hypotenuse": lambda x: torch.hypot(x, x.flip(0) * 1e30),
+    "broadcast_heads": broadcast_heads,
+    "shared_heads": lambda x: F.scaled_dot_product_attention(
+        x, x[:, :2], x[:, 2:], enable_gqa=True),
     "tiny_terms": lambda x: F.relu(x - 9) / (F.relu(x - 9).sum(-1, keepdim=True) + 1e-9),
 }
 

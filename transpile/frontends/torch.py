@@ -305,7 +305,8 @@ def onnx_message(program: Any, more: Mapping[Any, Callable[..., Any]] = MappingP
     from transpile.frontends.torch_tidy import tidy
     refuse_divisor(program)
     try:
-        with quiet(), contextlib.redirect_stdout(None):
+        # Attention on parameters takes another path where gradients count, with other strides.
+        with quiet(), contextlib.redirect_stdout(None), torch.no_grad():
             written = torch.onnx.export(
                 decomposed(program), dynamo=True, opset_version=OPSET, verbose=False,
                 external_data=False, optimize=False, custom_translation_table={

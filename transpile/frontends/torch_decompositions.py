@@ -17,9 +17,17 @@ from transpile.errors import UnsupportedError
 def decomposed(program: Any) -> Any:
     """The program without such operators; the same object if it has none."""
     table = decompositions()
-    if not any(node.target in table for node in program.graph.nodes):
+    if not any(node.target in table and not _is_usual_attention(node)
+               for node in program.graph.nodes):
         return program
     return program.run_decompositions(dict(table))
+
+
+def _is_usual_attention(node: Any) -> bool:
+    """True for attention that torch.onnx can write: most programs that have any have this."""
+    import torch
+    return node.target is torch.ops.aten.scaled_dot_product_attention.default and (
+        node.kwargs.get("enable_gqa", False) or _same_heads(*(n.meta["val"] for n in node.args[:3])))
 
 
 @lru_cache(maxsize=1)
@@ -42,6 +50,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.nanmedian.default: nan_median_of_all, aten.kthvalue.default: kth_value,
         aten.mode.default: most_frequent, aten.hypot.default: hypotenuse,
         aten.diagonal_scatter.default: diagonal_put,
+        aten.scaled_dot_product_attention.default: attention,
         **dict.fromkeys((aten.hamming_window.default, aten.hamming_window.periodic,
                          aten.hamming_window.periodic_alpha,
                          aten.hamming_window.periodic_alpha_beta), hamming)}
@@ -238,6 +247,22 @@ def hamming(size: int, periodic: bool = True, alpha: float = 0.54, beta: float =
         return torch.ones(1)
     phase = torch.arange(size) * (2 * math.pi / (size if periodic else size - 1))
     return (alpha - beta * phase.cos()).to(options.get("dtype") or torch.float32)
+
+
+# --- attention ----------------------------------------------------------------------------
+def attention(query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+              is_causal: bool = False, *, scale: Any = None, enable_gqa: bool = False) -> Any:
+    """Keys and values of one head, which all queries read."""
+    import torch
+    if enable_gqa or _same_heads(query, key, value):
+        return NotImplemented
+    key, value = (t.expand(*query.shape[:-2], *t.shape[-2:]) for t in (key, value))
+    return torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask, dropout_p, is_causal, scale=scale)
+
+
+def _same_heads(query: Any, key: Any, value: Any) -> bool:
+    return bool(query.shape[:-2] == key.shape[:-2] == value.shape[:-2])
 
 
 # --- windows and distances ----------------------------------------------------------------
