@@ -26,8 +26,10 @@ def decomposed(program: Any) -> Any:
 def _is_usual_attention(node: Any) -> bool:
     """True for attention that torch.onnx can write: most programs that have any have this."""
     import torch
-    return node.target is torch.ops.aten.scaled_dot_product_attention.default and (
-        node.kwargs.get("enable_gqa", False) or _same_heads(*(n.meta["val"] for n in node.args[:3])))
+    if node.target is not torch.ops.aten.scaled_dot_product_attention.default:
+        return False
+    heads = (operand.meta["val"] for operand in node.args[:3])
+    return node.kwargs.get("enable_gqa", False) or _same_heads(*heads)
 
 
 @lru_cache(maxsize=1)
