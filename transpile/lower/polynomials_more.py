@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from transpile.lower.expr import Call, Const, Expr, call
 from transpile.lower.polynomials import (
     INFINITY,
@@ -187,7 +189,10 @@ def _pow_sign(x: Expr, y: Expr, a: Expr, value: Expr) -> Expr:
 
 
 def power(x: Expr, y: Expr) -> Expr:
-    """`pow_float`, or for integers products of squares (wrapping; exponents count modulo 32)."""
+    """`pow_float`, or for integers products of squares (wrapping; exponents count modulo 32).
+
+    Below an exponent of 0 the quotient is cut to an integer: 0, unless x is 1 or -1.
+    """
     if x.dtype == "float32":
         return pow_float(x, y)
     result: Expr = number(1, x)
@@ -197,4 +202,18 @@ def power(x: Expr, y: Expr) -> Expr:
         result = call("mul", result, select(odd, square, number(1, x)))
         square = call("mul", square, square)
     zero = call("logical_and", call("equal", x, number(0, x)), call("greater", y, number(0, y)))
+    if y.dtype.startswith("int32"):  # or lanes of it
+        unit = call("equal", call("mul", x, x), number(1, x))
+        negative = call("less", y, number(0, y))
+        result = select(negative, select(unit, result, number(0, x)), result)
     return select(zero, 0, result)
+
+
+def power_reference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """`np.power`, and for negative exponents of integers what `power` gives."""
+    if not all(np.issubdtype(np.asarray(v).dtype, np.integer) for v in (x, y)) or np.all(
+            np.asarray(y) >= 0):
+        return np.asarray(np.power(x, y))
+    unit = np.where(np.asarray(y) % 2 == 1, x, 1)  # 1 or -1 to any power
+    whole = np.power(x, np.maximum(y, 0))
+    return np.asarray(np.where(np.asarray(y) >= 0, whole, np.where(np.abs(x) == 1, unit, 0)))

@@ -199,7 +199,7 @@ def _arithmetic_rows() -> list[Scalar]:
                                     "int32": integer(infix("%", PRODUCT, commutes=False))},
                decompose=_fmod, cost=8),
         Scalar("mod", np.mod, decompose=_floor_mod, cost=8),
-        Scalar("pow", np.power, js={"": function("Math.pow", 2),
+        Scalar("pow", polynomials_more.power_reference, js={"": function("Math.pow", 2),
                                     "int32": integer(function("Math.pow", 2))},
                decompose=polynomials_more.power, cost=30),
         Scalar("atan2", np.arctan2, js={"": function("Math.atan2", 2)},

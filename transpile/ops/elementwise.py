@@ -19,6 +19,7 @@ from transpile.errors import ShapeError
 from transpile.ir.dims import Dim
 from transpile.ir.types import DTYPES, TensorType, broadcast, promote
 from transpile.lower.expr import Const, Expr, call, cast
+from transpile.lower.polynomials_more import power_reference
 from transpile.ops.registry import Accessor, Idx, Op, Pointwise, Sample, register, sample
 
 BOOLEAN = {"add": "logical_or", "mul": "logical_and", "maximum": "logical_or",
@@ -179,7 +180,8 @@ elementwise("floor_div", np.floor_divide, _numeric, *_pairs(_F, low=0.3, high=9)
 for _name, _function in _rows(("mod", np.mod), ("fmod", np.fmod)):
     elementwise(_name, _function, _numeric, *_pairs(_F, low=0.3, high=9),
                 *_pairs(_F), *_pairs(_I, low=1, high=99))
-elementwise("pow", np.power, _numeric, *_pairs(_F, low=0.1, high=3), *_pairs(_I, low=0, high=5))
+elementwise("pow", power_reference, _numeric, *_pairs(_F, low=0.1, high=3),
+            *_pairs(_I, low=0, high=5))
 elementwise("atan2", np.arctan2, _floating, *_pairs(_F))
 
 elementwise("neg", np.negative, _numeric, *_single(_F, _I), *_single(_U, high=9))

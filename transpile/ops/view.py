@@ -244,7 +244,7 @@ def _infer_pad(x: TensorType, low: tuple[Dim, ...], high: tuple[Dim, ...],
     for size, amount in [*zip(x.shape, low, strict=True), *zip(x.shape, high, strict=True)]:
         if isinstance(amount, int) and amount < 0:
             raise ShapeError(f"pad of {x} by {amount}", fix="cut with a slice instead")
-        if mode == "reflect" and nonnegative(amount - size):
+        if mode == "reflect" and amount != 0 and nonnegative(amount - size):
             raise ShapeError(f"pad of {x} by {amount}: reflecting needs more than {amount} "
                              f"elements, and there are {size}")
         if mode != "constant" and size == 0 and amount != 0:

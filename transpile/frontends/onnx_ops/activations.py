@@ -100,7 +100,7 @@ def hardmax(n: Site) -> Any:
         best = apply("argmax", x, axis=axis, keepdims=True)
         places = apply("iota", shape=x.shape, axis=axis, dtype="int32")
         return (places == best).astype(np.float32)
-    return flattened(n, n[0], one_hot)
+    return n[0] if 0 in n[0].shape else flattened(n, n[0], one_hot)
 
 
 @onnx_op("Dropout")

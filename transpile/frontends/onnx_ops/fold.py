@@ -52,8 +52,10 @@ def div(n: Site) -> Any:
     _integers(a, b)
     if a.dtype == object or b.dtype == object:
         return a // b
-    return np.where(b == 0, 0, np.trunc(a / np.where(b == 0, 1, b)).astype(np.int64)) if max(
-        np.abs(a).max(initial=0), np.abs(b).max(initial=0)) < 2**52 else a // b
+    kind = np.result_type(a, b)
+    least = np.where(b == 0, 1, b).astype(np.int64)
+    whole = np.abs(a.astype(np.int64)) // np.abs(least) * np.sign(a) * np.sign(least)
+    return np.where(b == 0, 0, whole).astype(kind)
 
 
 def _is_symbolic(a: np.ndarray) -> bool:
@@ -114,6 +116,7 @@ def reshape(n: Site) -> Any:
 
 @fold("Slice")
 def slice_(n: Site) -> Any:
+    from transpile.frontends.onnx_ops.shapes import cut
     a = arrays(n)[0]
     _integers(a)
     if n.version < 10:
@@ -125,8 +128,7 @@ def slice_(n: Site) -> Any:
     steps = n.ints(4, "the steps") if n.has(4) else (1,) * len(starts)
     key: list[Any] = [slice(None)] * a.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        low_end = None if step < 0 and end < -a.shape[axis] else end
-        key[axis] = slice(start, low_end, step)
+        key[axis] = cut(start, end, step, a.shape[axis])
     return a[tuple(key)]
 
 
@@ -166,7 +168,7 @@ def reduce_prod(n: Site) -> Any:
     _integers(a)
     if a.ndim != 1:
         raise TypeError("no shape arithmetic")
-    total = np.multiply.reduce(a) if a.size else np.int64(1)
+    total = np.multiply.reduce(a, dtype=a.dtype) if a.size else 1
     result = np.empty(1, a.dtype)
     result[0] = total
     return result if n.attr("keepdims", 1) else result.reshape(())

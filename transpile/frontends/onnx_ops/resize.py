@@ -106,6 +106,9 @@ def resample(n: Site, x: Tensor, axis: int, mode: str, a: Axis) -> tuple[Tensor,
     places = coordinates(how, a)
     outside = (places < 0) | (places > a.before - 1) if how == "tf_crop_and_resize" else (
         np.zeros(a.after, bool))
+    if not a.after:
+        nothing = (*(slice(None),) * axis, slice(0, 0))
+        return x[nothing], outside
     index, weight = taps(n, mode, places, a)
     used = [k for k in range(weight.shape[1]) if np.any(weight[:, k] != 0)]
     shape = (-1,) + (1,) * (x.ndim - 1 - axis)

@@ -93,6 +93,8 @@ def grid_sample(n: Site) -> Any:
     axes = []
     for k, size in enumerate(sizes):
         at = placed(flat[..., len(sizes) - 1 - k], size, corners)
+        if mode == "nearest":  # rounded before it is mirrored: of two neighbours the even one
+            at = np.rint(at)
         if mode != "cubic":
             at = bordered(at, size, padding, corners)
         axes.append([(bordered(p, size, padding, corners) if mode == "cubic" else p, w, size)

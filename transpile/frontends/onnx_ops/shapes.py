@@ -171,22 +171,42 @@ ENDLESS = 1 << 28
 
 
 def sliced(x: Tensor, starts: Any, ends: Any, axes: Any, steps: Any) -> Any:
-    """Python's slices; ends beyond either side are cut there."""
+    """`x[start:end:step]` along each of `axes`, with the bounds of `cut`."""
     key: list[Any] = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        key[axis] = slice(_bound(start), _end(end, x.shape[axis], step), step)
+        key[axis] = cut(start, end, int(step), x.shape[axis])
     return x[tuple(key)]
+
+
+def cut(start: Dim, end: Dim, step: int, size: Dim) -> slice:
+    """The slice of Python that Slice means: bounds beyond either side are cut there.
+
+    Going back, a start before the first element means that element, where Python finds none; and
+    the largest integer as an end means "to the end" in either direction, as onnxruntime reads it.
+    """
+    if step < 0 and isinstance(end, int) and end in (2**31 - 1, 2**63 - 1):
+        end = -2**63
+    if isinstance(start, int) and isinstance(end, int) and isinstance(size, int):
+        low, high = (0, size) if step > 0 else (-1, size - 1)
+        first, last = (min(max(v + size if v < 0 else v, low), high) for v in (start, end))
+        if step < 0 and size:
+            first = max(first, 0)
+        return slice(first, None if last < 0 else last, step) if (
+            last - first) * step > 0 else slice(0, 0)
+    behind, before = (start, end) if step > 0 else (end, start)
+    if _far(behind) > 0 or _far(before) < 0:  # from beyond an end, away from the elements
+        return slice(0, 0)
+    return slice(_bound(start), None if end == size and step > 0 else _bound(end), step)
+
+
+def _far(value: Dim) -> int:
+    """1 or -1 for a number that no size reaches, before or behind; else 0."""
+    return 0 if not isinstance(value, int) or abs(value) < ENDLESS else 1 if value > 0 else -1
 
 
 def _bound(value: Dim) -> Dim | None:
     """None for a number that no size reaches: it only means "as far as there is"."""
-    return None if isinstance(value, int) and abs(value) >= ENDLESS else value
-
-
-def _end(value: Dim, size: Dim, step: int) -> Dim | None:
-    if isinstance(value, int) and isinstance(size, int) and step < 0 and value < -size:
-        return None
-    return None if value == size and step > 0 else _bound(value)
+    return None if _far(value) else value
 
 
 PAD_MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
