@@ -12,6 +12,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from transpile import onnx_backend
+from transpile.errors import UnsupportedError
 
 TARGETS = ("js", "wasm")
 I64, F32 = np.int64, np.float32
@@ -114,3 +115,15 @@ def test_known_integers_keep_their_type(op: str, dtype: Any) -> None:
         wanted = np.trunc(a.astype(np.float64) / b).astype(dtype)
     (found,) = onnx_backend.run(proto, [])
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("dtype", [I64, np.int32, F32])
+@pytest.mark.parametrize("bounds", [(2, 9, 3), (9, -2, -4), (3, 3, 1), (1, -5, 2)])
+def test_a_known_range(bounds: tuple[int, int, int], dtype: Any) -> None:
+    agree("Range", [np.array(b, dtype) for b in bounds], {0, 1, 2}, "js")
+
+
+def test_a_range_that_no_memory_holds_is_refused_at_once() -> None:
+    proto, _ = one_node("Range", [np.array(b, I64) for b in (0, 2**40, 1)], {0, 1, 2})
+    with pytest.raises(UnsupportedError, match="more than memory holds"):
+        onnx_backend.run(proto, [])

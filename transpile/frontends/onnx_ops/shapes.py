@@ -305,7 +305,9 @@ def range_(n: Site) -> Any:
     if not any(isinstance(v, Poly) for v in (start, limit, delta)):
         kind = known[0].dtype if known[0] is not None else None
         count = max(int(np.ceil((limit - start) / delta)), 0)
-        return np.asarray([start + k * delta for k in range(count)]).astype(kind).reshape(count)
+        if count >= ENDLESS:
+            raise n.refuse(f"{count} numbers are more than memory holds")
+        return (start + np.arange(count) * delta).astype(kind)
     if any(isinstance(v, float) and v != int(v) for v in (start, delta)):
         raise n.refuse("a symbolic number of steps that are not whole")
     start, delta = (v if isinstance(v, Poly) else int(v) for v in (start, delta))
