@@ -53,7 +53,7 @@ def test_the_option_turns_it_off() -> None:
 def test_a_layer_beyond_its_bound_takes_a_smaller_tile_or_none(
         monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Error(0.0, 0.0)
-    monkeypatch.setattr(winograd_error, "BOUNDS", {4: BOUNDS[4], 6: nothing})
+    monkeypatch.setattr(winograd_error, "BOUNDS", {**BOUNDS, 6: nothing})
     assert built().report.winograd == "convolutions: 1 with F(2x2)"
     monkeypatch.setattr(winograd_error, "BOUNDS", {4: nothing, 6: nothing})
     module = built()
@@ -63,22 +63,24 @@ def test_a_layer_beyond_its_bound_takes_a_smaller_tile_or_none(
 
 @pytest.mark.parametrize(("scale", "tile"), [(1e-3, 4), (1.0, 4), (1e4, 4), (1e-43, 0)])
 def test_weights_whose_products_underflow_stay_direct(scale: float, tile: int) -> None:
-    assert accurate_tile(weights(8, 8) * np.float32(scale), 6) == tile
+    assert accurate_tile(weights(8, 8) * np.float32(scale), [4, 2]) == tile
 
 
-@pytest.mark.parametrize(("taps", "tile"), [(3, 2), (3, 4), (4, 3), (5, 2)])
+@pytest.mark.parametrize(("taps", "tile", "stride", "points"), [
+    (3, 2, 1, 4), (3, 4, 1, 6), (4, 3, 1, 6), (5, 2, 1, 6), (3, 2, 2, 3), (3, 3, 2, 4)])
 @pytest.mark.parametrize("channels", [4, 32, 256])
-def test_errors_are_those_of_float32(taps: int, tile: int, channels: int) -> None:
-    weight, points = weights(channels, 7, taps), taps + tile - 1
-    side = 12 + taps - 1
+def test_errors_are_those_of_float32(taps: int, tile: int, stride: int, points: int,
+                                     channels: int) -> None:
+    weight = weights(channels, 7, taps)
+    side = 12 * stride + taps - stride
     image = RNG.standard_normal((1, side, side, channels)).astype(np.float32)
-    exact = conv(image.astype(np.float64), weight.astype(np.float64), stride=(1, 1),
+    exact = conv(image.astype(np.float64), weight.astype(np.float64), stride=(stride, stride),
                  dilation=(1, 1), groups=1)
-    got = winograd(image, weight, tile)
+    got = winograd(image, weight, tile, stride)
     assert got.dtype == np.float32
     rms = np.linalg.norm(got - exact) / np.linalg.norm(exact)
     assert 1e-8 < rms < 3e-6  # the order in which NumPy adds depends on its build
-    found = error(weight, tile)
+    found = error(weight, tile, stride)
     assert rms / 4 < found.rms < rms * 4
     assert found.within(BOUNDS[points])
     assert not Error(found.rms, 1.0).within(BOUNDS[points])
@@ -96,6 +98,10 @@ SHAPES = [  # batch, channels, height, width, filters, window, stride, padding: 
     ((17, 256, 7, 7, 128, 3, 1, 1), "winograd_output"),  # 68
     (("batch", 256, 7, 7, 128, 3, 1, 1), "winograd_output"),
     (("batch", 3, 96, 96, 32, 7, 2, 3), "winograd_bands"),
+    ((1, 32, 56, 57, 64, 3, 2, 1), "winograd_bands"),  # two phases in each direction
+    ((2, 128, 28, 27, 96, 3, 2, 1), "winograd_output"),
+    ((1, 256, 13, 14, 128, 3, 2, 1), "winograd_panels"),
+    (("batch", 64, 31, 32, 64, 3, 2, 0), "winograd_output"),
 ]
 
 

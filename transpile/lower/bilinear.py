@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from transpile.ir.dims import Axis, Dim, axis, in_range
 from transpile.lower.expr import Const, Expr, Index, Load, call
@@ -36,9 +37,14 @@ def _sum_of(terms: Sequence[tuple[float, Expr]]) -> tuple[float, Expr | None]:
     return sign, total
 
 
-def _dot(row: Sequence[float], values: Sequence[Expr]) -> Expr:
-    """A row of a transform times a vector: even and odd positions apart, then together."""
-    parts = [_sum_of(list(zip(row, values, strict=True))[start::2]) for start in (0, 1)]
+def _dot(row: Sequence[float], values: Sequence[Expr], step: int = 1) -> Expr:
+    """A row of a transform times a vector: even and odd positions apart, then together.
+
+    Args:
+        step: how many positions lie between neighbours of a phase (see `ops/winograd.py`).
+    """
+    terms = list(enumerate(zip(row, values, strict=True)))
+    parts = [_sum_of([t for k, t in terms if k // step % 2 == odd]) for odd in (0, 1)]
     (even_sign, even), (odd_sign, odd) = parts
     if even is None or odd is None:
         sign, only = (even_sign, even) if odd is None else (odd_sign, odd)
@@ -50,9 +56,27 @@ def _dot(row: Sequence[float], values: Sequence[Expr]) -> Expr:
     return both if even_sign > 0 else call("neg", both)
 
 
+def _paired(matrix: Matrix, values: Sequence[Expr]) -> tuple[list[list[float]], list[Expr]]:
+    """The same transform of sums and differences of what has factors of equal magnitude.
+
+    Products at opposite points do in every output: each row then needs one of the two.
+    """
+    rows, mixed = [list(row) for row in matrix], list(values)
+    columns = list(zip(*matrix, strict=True))
+    alone = list(range(len(columns)))
+    for j, k in combinations(range(len(columns)), 2):
+        same = all(abs(a) == abs(b) for a, b in zip(columns[j], columns[k], strict=True))
+        if same and j in alone and k in alone:
+            alone = [c for c in alone if c not in (j, k)]
+            mixed[j], mixed[k] = (call(fn, values[j], values[k]) for fn in ("add", "sub"))
+            for row in rows:
+                row[j], row[k] = (row[j], 0.0) if row[j] == row[k] else (0.0, row[j])
+    return rows, mixed
+
+
 def row_groups(matrix: Matrix, groups: Sequence[Sequence[int]], lane: Axis,
-               read: Callable[[int, int], Expr], write: Callable[[int, int, Expr], Stmt]
-               ) -> tuple[Stmt, ...]:
+               read: Callable[[int, int], Expr], write: Callable[[int, int, Expr], Stmt],
+               step: int = 1) -> tuple[Stmt, ...]:
     """`matrix @ block @ matrix.T` without a buffer between: a loop for each group of rows.
 
     Few rows at a time need few registers; those of opposite points share half of their work.
@@ -66,33 +90,36 @@ def row_groups(matrix: Matrix, groups: Sequence[Sequence[int]], lane: Axis,
     for group in groups:
         stores: list[Stmt] = []
         for i in group:
-            values = [_dot(matrix[i], [read(k, j) for k in range(len(matrix[0]))])
+            values = [_dot(matrix[i], [read(k, j) for k in range(len(matrix[0]))], step)
                       for j in range(len(matrix[0]))]
-            stores += [write(i, j, _dot(row, values)) for j, row in enumerate(matrix)]
+            stores += [write(i, j, _dot(row, values, step)) for j, row in enumerate(matrix)]
         # A loop even for one lane: what groups share have the same names.
         result.append(For(lane, share(stores), 0, lane.extent))
     return tuple(result)
 
 
 def _half(matrix: Matrix, channel: Axis, outer: Axis, read: Callable[[Dim, Dim], Expr],
-          write: Callable[[Dim, Dim, Expr], Stmt]) -> tuple[Stmt, ...]:
+          write: Callable[[Dim, Dim, Expr], Stmt], step: int) -> tuple[Stmt, ...]:
     """`matrix` applied to every row (or column) of a tile, channels innermost.
 
     Args:
         outer: which row; `read(row, k)` and `write(row, i, value)` know what a row is.
     """
     row = axis(outer.name, outer.extent)
-    values = [read(row, k) for k in range(len(matrix[0]))]
-    stores = [write(row, i, _dot(coefficients, values)) for i, coefficients in enumerate(matrix)]
+    rows, values = _paired(matrix, [read(row, k) for k in range(len(matrix[0]))])
+    stores = [write(row, i, _dot(factors, values, step)) for i, factors in enumerate(rows)]
     return loops([outer, channel], share(stores))
 
 
 def transform_both(context: RoutineContext, matrix: Matrix, channel: Axis,
-                   read: Callable[[Dim, Dim], Expr], write: Callable[[Dim, Dim, Expr], Stmt]
-                   ) -> tuple[Stmt, ...]:
+                   read: Callable[[Dim, Dim], Expr], write: Callable[[Dim, Dim, Expr], Stmt],
+                   step: int = 1) -> tuple[Stmt, ...]:
     """`matrix @ tile @ matrix.T`: rows into a scratch buffer, then its columns.
 
     The buffer keeps code and register pressure small: one row at a time, all channels of it.
+
+    Args:
+        step: from one pixel of a phase to the next.
     """
     size, made = len(matrix[0]), len(matrix)
     assert isinstance(channel.extent, int)
@@ -102,10 +129,10 @@ def transform_both(context: RoutineContext, matrix: Matrix, channel: Axis,
     def at(row: Dim, col: Dim) -> Dim:
         return (row * made + col) * width + c
     rows = _half(matrix, channel, Axis("i", size), read,
-                 lambda i, j, value: Store(scratch, at(i, j), value))
+                 lambda i, j, value: Store(scratch, at(i, j), value), step)
     cols = _half(matrix, channel, Axis("j", made),
                  lambda j, i: Load(scratch, at(i, j)),
-                 lambda j, i, value: write(i, j, value))
+                 lambda j, i, value: write(i, j, value), step)
     return (*rows, *cols)
 
 

@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering for square convolutions with stride 1.
+"""Winograd's minimal filtering for square convolutions with stride 1 or 2.
 
 F(m x m, r x r) computes an m x m tile of outputs of a convolution with r x r taps from n x n
 inputs, n = m + r - 1, with n^2 products per channel pair instead of m^2 r^2: transform inputs and
@@ -6,6 +6,11 @@ weights, multiply matrices at each of the n^2 points, transform back (Lavin and 
 1509.09308). The matrices follow from the interpolation points (Toom-Cook), of which there are n in
 each direction. Six use 0, +-sqrt(1/2), +-sqrt(2), which lose two to three times less accuracy than
 +-1, +-2.
+
+With stride s every s-th pixel meets every s-th tap: each of these s phases has minimal filtering
+of its own, and their points stand side by side in block diagonal matrices, n = s (m - 1) + r in
+all. A phase of one tap needs no transform. A 3 x 3 window with stride 2 takes 25 products for a
+tile of 2 x 2, of 36; as two taps need few points, the error is that of a direct convolution.
 """
 
 # ruff: noqa: ARG001 - the callables of one op all take all of its attributes
@@ -17,12 +22,13 @@ from functools import lru_cache
 import numpy as np
 
 from transpile.errors import ShapeError
-from transpile.ir.dims import Dim
+from transpile.ir.dims import Dim, nonnegative
 from transpile.ir.types import TensorType
 from transpile.ops.registry import Columns, Op, register, sample
 from transpile.ops.scan import routine
 
 POINTS: dict[int, tuple[float, ...]] = {
+    3: (0.0, 1.0),
     4: (0.0, 1.0, -1.0),
     6: (0.0, math.sqrt(0.5), -math.sqrt(0.5), math.sqrt(2.0), -math.sqrt(2.0)),
 }
@@ -32,74 +38,100 @@ POINTS: dict[int, tuple[float, ...]] = {
 Matrix = tuple[tuple[float, ...], ...]
 
 
+def points(tile: int, taps: int, stride: int = 1) -> int:
+    """Points in each direction, which are as many as the pixels that a tile is made of."""
+    return stride * (tile - 1) + taps
+
+
 @lru_cache
-def matrices(tile: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
+def matrices(tile: int, taps: int, stride: int = 1) -> tuple[Matrix, Matrix, Matrix]:
     """`(input, weight, output)` transforms of F(tile, taps): [n, n], [n, taps] and [tile, n]."""
-    n = tile + taps - 1
-    points = POINTS[n]
-    inputs, weights = np.zeros((n, n)), np.zeros((n, taps))
-    for j, p in enumerate(points):
-        others = [q for q in points if q != p]
-        inputs[j, :n - 1] = np.poly(others)[::-1]
-        weights[j] = [p**k / math.prod(p - q for q in others) for k in range(taps)]
-        if weights[j, 0] < 0:  # a product's two signs may be anything: these need no negation
-            inputs[j], weights[j] = -inputs[j], -weights[j]
-    inputs[n - 1] = np.poly(points)[::-1]
-    weights[n - 1, taps - 1] = 1
-    outputs = np.array([[p**i for p in points] + [float(i == tile - 1)] for i in range(tile)])
+    n = points(tile, taps, stride)
+    inputs, weights, outputs = np.zeros((n, n)), np.zeros((n, taps)), np.zeros((tile, n))
+    first = 0
+    for phase in range(stride):
+        pixels, weighed, back = _toom_cook(tile, len(range(phase, taps, stride)))
+        own = slice(first, first + len(pixels))
+        inputs[own, phase::stride], weights[own, phase::stride] = pixels, weighed
+        outputs[:, own] = back
+        first = own.stop
     def frozen(matrix: np.ndarray) -> Matrix:
         return tuple(tuple(float(v) for v in row) for row in matrix.round(12))
     return frozen(inputs), frozen(weights), frozen(outputs)
 
 
-def tiles(shape: tuple[Dim, ...], tile: int, taps: int) -> tuple[Dim, Dim, Dim]:
+def _toom_cook(tile: int, taps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The transforms for stride 1."""
+    if taps == 1:
+        return np.eye(tile), np.ones((tile, 1)), np.eye(tile)
+    n = tile + taps - 1
+    finite = POINTS[n]
+    inputs, weights = np.zeros((n, n)), np.zeros((n, taps))
+    for j, p in enumerate(finite):
+        others = [q for q in finite if q != p]
+        inputs[j, :n - 1] = np.poly(others)[::-1]
+        weights[j] = [p**k / math.prod(p - q for q in others) for k in range(taps)]
+        if weights[j, 0] < 0:  # a product's two signs may be anything: these need no negation
+            inputs[j], weights[j] = -inputs[j], -weights[j]
+    inputs[n - 1] = np.poly(finite)[::-1]
+    weights[n - 1, taps - 1] = 1
+    outputs = np.array([[p**i for p in finite] + [float(i == tile - 1)] for i in range(tile)])
+    return inputs, weights, outputs
+
+
+def tiles(shape: tuple[Dim, ...], tile: int, taps: int, stride: int = 1) -> tuple[Dim, Dim, Dim]:
     """Batch and tile counts of a padded image [N, H, W, C].
 
-    H and W hold whole tiles and the `taps - 1` pixels that the last one reads beyond.
+    H and W hold whole tiles and the `taps - stride` pixels that the last one reads beyond; with
+    stride 2 they may have a pixel more, which no window reaches.
     """
     batch, height, width, _ = shape
-    beyond = taps - 1
+    beyond, step = taps - stride, tile * stride
     for size in (height, width):
-        if (size - beyond) % tile != 0:
+        if not nonnegative(stride - 1 - (size - beyond) % step):
             raise ShapeError(f"winograd: an image of {size} does not hold whole tiles of {tile}",
-                             fix=f"pad it to a multiple of {tile}, plus {beyond}")
-    return batch, (height - beyond) // tile, (width - beyond) // tile
+                             fix=f"pad it to a multiple of {step}, plus {beyond}")
+    return batch, (height - beyond) // step, (width - beyond) // step
 
 
-def _infer_input(x: TensorType, tile: int, taps: int) -> TensorType:
-    batch, rows, cols = tiles(x.shape, tile, taps)
-    return x.with_shape(((tile + taps - 1)**2, batch * rows * cols, x.shape[3]))
+def _infer_input(x: TensorType, tile: int, taps: int, stride: int = 1) -> TensorType:
+    batch, rows, cols = tiles(x.shape, tile, taps, stride)
+    return x.with_shape((points(tile, taps, stride)**2, batch * rows * cols, x.shape[3]))
 
 
-def winograd_input(x: np.ndarray, tile: int, taps: int) -> np.ndarray:
+def winograd_input(x: np.ndarray, tile: int, taps: int, stride: int = 1) -> np.ndarray:
     """Tiles of a padded image, transformed: [N, H, W, C] to [points, tiles, C]."""
-    matrix, n = np.array(matrices(tile, taps)[0]), tile + taps - 1
-    windows = np.lib.stride_tricks.sliding_window_view(x, (n, n), (1, 2))[:, ::tile, ::tile]
+    matrix, step = np.array(matrices(tile, taps, stride)[0]), tile * stride
+    n = len(matrix)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (n, n), (1, 2))[:, ::step, ::step]
     result: np.ndarray = np.einsum("ia,jb,nyxcab->ijnyxc", matrix, matrix, windows)
     return result.reshape(n * n, -1, x.shape[3]).astype(x.dtype)
 
 
-def _infer_weight(w: TensorType, tile: int) -> TensorType:
+def _infer_weight(w: TensorType, tile: int, stride: int = 1) -> TensorType:
     taps = w.shape[0]
     if w.rank != 4 or taps != w.shape[1] or not isinstance(taps, int):
         raise ShapeError(f"winograd: the weight {w} is not [taps, taps, C, O]")
-    return w.with_shape(((tile + taps - 1)**2, *w.shape[2:]))
+    return w.with_shape((points(tile, taps, stride)**2, *w.shape[2:]))
 
 
-def winograd_weight(w: np.ndarray, tile: int) -> np.ndarray:
+def winograd_weight(w: np.ndarray, tile: int, stride: int = 1) -> np.ndarray:
     """Weights [taps, taps, C, O], transformed: [points, C, O]."""
-    matrix = np.array(matrices(tile, w.shape[0])[1])
+    matrix = np.array(matrices(tile, w.shape[0], stride)[1])
     result: np.ndarray = np.einsum("ia,jb,abco->ijco", matrix, matrix, w)
     return result.reshape(-1, *w.shape[2:]).astype(w.dtype)
 
 
-def _infer_output(m: TensorType, tile: int, taps: int, shape: tuple[Dim, ...]) -> TensorType:
+def _infer_output(m: TensorType, tile: int, taps: int, shape: tuple[Dim, ...], stride: int = 1
+                  ) -> TensorType:
     return m.with_shape(shape)
 
 
-def winograd_output(m: np.ndarray, tile: int, taps: int, shape: tuple[int, ...]) -> np.ndarray:
+def winograd_output(m: np.ndarray, tile: int, taps: int, shape: tuple[int, ...], stride: int = 1
+                    ) -> np.ndarray:
     """Products at all points back to an image: [points, tiles, O] to `shape` [N, H, W, O]."""
-    matrix, n = np.array(matrices(tile, taps)[2]), tile + taps - 1
+    matrix = np.array(matrices(tile, taps, stride)[2])
+    n = matrix.shape[1]
     batch, height, width, channels = shape
     rows, cols = -(-height // tile), -(-width // tile)
     grid = m.reshape(n, n, batch, rows, cols, channels)
@@ -109,8 +141,8 @@ def winograd_output(m: np.ndarray, tile: int, taps: int, shape: tuple[int, ...])
 
 
 def _infer_bands(x: TensorType, w: TensorType, tile: int, taps: int, rows: int,
-                 shape: tuple[Dim, ...]) -> TensorType:
-    count = tiles(x.shape, tile, taps)[1]
+                 shape: tuple[Dim, ...], stride: int = 1) -> TensorType:
+    count = tiles(x.shape, tile, taps, stride)[1]
     if count % rows != 0:
         raise ShapeError(f"winograd: {count} rows of tiles are no whole bands of {rows}",
                          fix="take a divisor")
@@ -118,32 +150,32 @@ def _infer_bands(x: TensorType, w: TensorType, tile: int, taps: int, rows: int,
 
 
 def winograd_bands(x: np.ndarray, w: np.ndarray, tile: int, taps: int, rows: int,
-                   shape: tuple[int, ...]) -> np.ndarray:
+                   shape: tuple[int, ...], stride: int = 1) -> np.ndarray:
     """A whole convolution, `rows` rows of tiles at a time.
 
     Args:
         x: a padded image [N, H, W, C].
         w: weights [points, C, O], as `winograd_weight` gives them.
     """
-    return winograd_output(winograd_input(x, tile, taps) @ w, tile, taps, shape)
+    return winograd_output(winograd_input(x, tile, taps, stride) @ w, tile, taps, shape, stride)
 
 
-def _infer_panels(points: TensorType, w: TensorType, tile: int, shape: tuple[Dim, ...]
-                  ) -> TensorType:
-    if _infer_weight(w, tile).shape[1] != points.shape[2]:
-        raise ShapeError(f"winograd: the weight {w} does not fit the points {points}")
-    return points.with_shape(shape)
+def _infer_panels(x: TensorType, w: TensorType, tile: int, shape: tuple[Dim, ...],
+                  stride: int = 1) -> TensorType:
+    if _infer_weight(w, tile, stride).shape[1] != x.shape[2]:
+        raise ShapeError(f"winograd: the weight {w} does not fit the tiles {x}")
+    return x.with_shape(shape)
 
 
-def winograd_panels(points: np.ndarray, w: np.ndarray, tile: int, shape: tuple[int, ...]
-                    ) -> np.ndarray:
+def winograd_panels(x: np.ndarray, w: np.ndarray, tile: int, shape: tuple[int, ...],
+                    stride: int = 1) -> np.ndarray:
     """Products and output, some columns of weights at a time, which are transformed just before.
 
     Args:
-        points: [points, tiles, C], as `winograd_input` gives them.
+        x: [points, tiles, C], as `winograd_input` gives them.
         w: weights [taps, taps, C, O].
     """
-    return winograd_output(points @ winograd_weight(w, tile), tile, len(w), shape)
+    return winograd_output(x @ winograd_weight(w, tile, stride), tile, len(w), shape, stride)
 
 
 register(Op("winograd_input", _infer_input, winograd_input,
@@ -151,25 +183,32 @@ register(Op("winograd_input", _infer_input, winograd_input,
                 sample("float32[1,6,6,3]", tile=4, taps=3),
                 sample("float32[2,10,6,1]", tile=4, taps=3),
                 sample("float32[1,6,9,5]", tile=3, taps=4),
-                sample("float32[2,4,8,5]", tile=2, taps=3))))
+                sample("float32[2,4,8,5]", tile=2, taps=3),
+                sample("float32[2,9,14,5]", tile=2, taps=3, stride=2))))
 register(Op("winograd_weight", _infer_weight, winograd_weight,
             routine("build_winograd_weight", module="winograd"), (
                 sample("float32[3,3,2,3]", tile=4), sample("float32[4,4,2,3]", tile=3),
-                sample("float32[5,5,2,1]", tile=2), sample("float32[3,3,1,5]", tile=2))))
+                sample("float32[5,5,2,1]", tile=2), sample("float32[3,3,1,5]", tile=2),
+                sample("float32[3,3,3,2]", tile=2, stride=2))))
 register(Op("winograd_output", _infer_output, winograd_output,
             routine("build_winograd_output", module="winograd", epilogue=True, parallel=True), (
                 sample("float32[36,2,3]", tile=4, taps=3, shape=(1, 4, 8, 3)),
                 sample("float32[36,4,2]", tile=4, taps=3, shape=(1, 5, 7, 2)),
                 sample("float32[36,4,2]", tile=2, taps=5, shape=(1, 3, 4, 2)),
-                sample("float32[16,6,1]", tile=2, taps=3, shape=(3, 2, 3, 1)))))
+                sample("float32[16,6,1]", tile=2, taps=3, shape=(3, 2, 3, 1)),
+                sample("float32[25,8,3]", tile=2, taps=3, stride=2, shape=(2, 3, 4, 3)))))
 register(Op("winograd_bands", _infer_bands, winograd_bands,
             routine("build_winograd_bands", module="winograd", epilogue=True, parallel=True), (
                 sample("float32[1,10,6,3]", "float32[36,3,5]", tile=4, taps=3, rows=1,
                        shape=(1, 7, 3, 5)),
                 sample("float32[2,15,9,4]", "float32[36,4,8]", tile=3, taps=4, rows=2,
-                       shape=(2, 11, 6, 8))), columns=Columns()))
+                       shape=(2, 11, 6, 8)),
+                sample("float32[2,9,17,3]", "float32[25,3,4]", tile=2, taps=3, stride=2, rows=1,
+                       shape=(2, 4, 7, 4))), columns=Columns()))
 register(Op("winograd_panels", _infer_panels, winograd_panels,
             routine("build_winograd_panels", module="winograd", epilogue=True, parallel=True), (
                 sample("float32[36,2,3]", "float32[3,3,3,5]", tile=4, shape=(1, 4, 7, 5)),
-                sample("float32[16,6,4]", "float32[3,3,4,16]", tile=2, shape=(3, 2, 3, 16))),
+                sample("float32[16,6,4]", "float32[3,3,4,16]", tile=2, shape=(3, 2, 3, 16)),
+                sample("float32[25,4,3]", "float32[3,3,3,5]", tile=2, stride=2,
+                       shape=(1, 3, 4, 5))),
             columns=Columns(rows=lambda node: node.inputs[0].shape[1])))

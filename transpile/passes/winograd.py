@@ -11,10 +11,17 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import constant_value
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
+from transpile.ops.winograd import points
 from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
 """With fewer input channels the transforms cost more than they save."""
+
+LEAST_STRIDED_CHANNELS = 16
+"""The same for stride 2, which saves less."""
+
+STRIDED_TILE = 2
+"""For stride 2: one of 4 would take a fifth fewer products, but larger transforms eat that up."""
 
 LEAST_WORK = 2**20
 """Multiply-adds per image below which the code of the transforms outweighs the time saved."""
@@ -40,8 +47,8 @@ def winograd(graph: Graph) -> Graph:
     """Convolutions by Winograd's minimal filtering, weights transformed at load.
 
     Those with stride 2 and a large window become convolutions with stride 1 over four times the
-    channels first. Where a layer's error in float32 passes its bound, a smaller tile is taken, or
-    none.
+    channels first; a small window has points for each phase (see `ops/winograd.py`). Where a
+    layer's error in float32 passes its bound, a smaller tile is taken, or none.
     """
     return graph.rewrite(lambda node: _rule(node, again=False))
 
@@ -54,20 +61,19 @@ def winograd_again(graph: Graph) -> Graph:
     return graph.rewrite(lambda node: _rule(node, again=True))
 
 
-def wanted_points(node: Node) -> int:
-    """The points in each direction that are fastest for a convolution.
-
-    0 for what is better done otherwise.
-    """
+def wanted_tiles(node: Node) -> list[int]:
+    """The tiles that suit a convolution, the fastest first; none for what is better direct."""
     if node.op != "conv" or not _suits(node):
-        return 0
+        return []
     _, height, width, _ = node.shape
     if height * width * node.inputs[1].type.size < LEAST_WORK:
-        return 0
-    side = min(height, width)
-    if side >= LARGE:
-        return 6
-    return 4 if side >= 2 and node.inputs[1].shape[0] == 3 else 0
+        return []
+    if node.attrs["stride"] == (2, 2) and not _phased(node):
+        return [STRIDED_TILE]
+    window = node.inputs[1].shape[0]
+    side, taps = min(height, width), (window + 1) // 2 if _phased(node) else window
+    most = 6 if side >= LARGE else 4 if side >= 2 and window == 3 else 0
+    return [n - taps + 1 for n in (6, 4) if taps < n <= most]
 
 
 def _suits(node: Node) -> bool:
@@ -78,35 +84,40 @@ def _suits(node: Node) -> bool:
     if not (fixed and stored and node.dtype == "float32" and node.type.rank == 4
             and attrs["dilation"] == (1, 1) and attrs["groups"] == 1):
         return False
-    window, stride = weight.shape[:2], attrs["stride"]
-    if stride == (1, 1):
-        return window in ((3, 3), (5, 5)) and image.shape[3] >= LEAST_CHANNELS
-    return stride == (2, 2) and window in ((5, 5), (7, 7))
+    window, stride, channels = weight.shape[:2], attrs["stride"], image.shape[3]
+    if window == (3, 3) and stride == (2, 2):
+        return nonnegative(channels - LEAST_STRIDED_CHANNELS)
+    many = nonnegative(channels - LEAST_CHANNELS)
+    return _phased(node) or (stride == (1, 1) and window in ((3, 3), (5, 5)) and many)
+
+
+def _phased(node: Node) -> bool:
+    """True for large windows with stride 2, whose phases become channels."""
+    strided: bool = node.attrs["stride"] == (2, 2)
+    return strided and node.inputs[1].shape[:2] in ((5, 5), (7, 7))
 
 
 def _rule(node: Node, *, again: bool) -> Node | None:
-    points = wanted_points(node)
-    if not points:
+    wanted = wanted_tiles(node)
+    if not wanted:
         return None
-    strided = node.attrs["stride"] != (1, 1)
-    weight = _phases_of_weight(node.inputs[1]) if strided else node.inputs[1]
-    tile = accurate_tile(constant_value(weight), points)
-    return _convolution(node, weight, tile, strided=strided, again=again) if tile else None
+    weight = _phases_of_weight(node.inputs[1]) if _phased(node) else node.inputs[1]
+    stride = 1 if _phased(node) else node.attrs["stride"][0]
+    tile = accurate_tile(constant_value(weight), wanted, stride)
+    return _convolution(node, weight, tile, stride, again=again) if tile else None
 
 
-def _convolution(node: Node, weight: Node, tile: int, *, strided: bool, again: bool) -> Node:
+def _convolution(node: Node, weight: Node, tile: int, stride: int, *, again: bool) -> Node:
     name = node.name or node.where.scope or "conv"
     _, height, width, _ = node.shape
     taps = int(weight.shape[0])
-    image = _padded(node, [size + -size % tile + taps - 1 for size in (height, width)],
-                    strided=strided, label=f"{name}.padded")
-    if strided:
-        image = _phases(image, f"{name}.phases")
-    part = partial(make, tile=tile, where=node.where)
-    whole = partial(part, shape=node.shape, label=node.name)
     rows, cols = -(-height // tile), -(-width // tile)
+    sides = [count * tile * stride + taps - stride for count in (rows, cols)]
+    image = _phases(node, sides, name) if _phased(node) else _padded(node, sides, name)
+    part = partial(make, tile=tile, stride=stride, where=node.where)
+    whole = partial(part, shape=node.shape, label=node.name)
     channels, filters = weight.shape[2:]
-    point = 4 * (tile + taps - 1)**2
+    point = 4 * points(tile, taps, stride)**2
     kept = point * channels * filters
     band = _band(rows, cols * point * (channels + filters))
     tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
@@ -126,23 +137,24 @@ def _band(rows: int, row_bytes: int) -> int:
         d == 1 or d * row_bytes <= CACHE))
 
 
-def _padded(node: Node, sides: Sequence[int], *, strided: bool, label: str) -> Node:
-    """The image of a convolution, padded to height and width; if `strided` to twice of them."""
+def _padded(node: Node, sides: Sequence[int], name: str) -> Node:
+    """The image of a convolution, of this height and width at least."""
     image = node.inputs[0]
-    wanted = [2 * side if strided else side for side in sides]
-    high = (0, *(side - size for side, size in zip(wanted, image.shape[1:3], strict=True)), 0)
+    high = [max(side - size, 0) for side, size in zip(sides, image.shape[1:3], strict=True)]
     if not any(high):
         return image
-    return make("pad", image, low=(0, 0, 0, 0), high=high, mode="constant", value=0.0,
-                where=node.where, label=label)
+    return make("pad", image, low=(0, 0, 0, 0), high=(0, *high, 0), mode="constant", value=0.0,
+                where=node.where, label=f"{name}.padded")
 
 
-def _phases(image: Node, label: str) -> Node:
+def _phases(node: Node, sides: Sequence[int], name: str) -> Node:
     """Four pixels as one with four times the channels: [N, 2H, 2W, C] to [N, H, W, 4C]."""
+    image = _padded(node, [2 * side for side in sides], name)
     batch, height, width, channels = image.shape
     split = make("reshape", image, shape=(batch, height // 2, 2, width // 2, 2, channels),
                  where=image.where)
-    turned = make("transpose", split, perm=(0, 1, 3, 2, 4, 5), where=image.where, label=label)
+    turned = make("transpose", split, perm=(0, 1, 3, 2, 4, 5), where=image.where,
+                  label=f"{name}.phases")
     return make("reshape", turned, shape=(batch, height // 2, width // 2, 4 * channels),
                 where=image.where)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,9 @@ class Error:
         return self.rms <= bound.rms and self.largest <= bound.largest
 
 
-BOUNDS = {4: Error(1e-6, 2e-6), 6: Error(3e-6, 1e-5)}
-"""By the number of points, twice what networks were found to have; a direct convolution has an rms
-of 3e-7 to 8e-7."""
+BOUNDS = {n: Error(1e-6, 2e-6) for n in (3, 4)} | {6: Error(3e-6, 1e-5)}
+"""By the number of points of a phase, twice what networks were found to have; a direct convolution
+has an rms of 3e-7 to 8e-7."""
 
 SIDE = 12
 """Height and width of the outputs that are tried: the error does not depend on them. It holds
@@ -33,43 +34,43 @@ CHANNELS = 16
 """Output channels that are tried, evenly spread: each has its own weights."""
 
 
-def accurate_tile(weight: np.ndarray, points: int) -> int:
-    """The largest tile of up to `points` within its bound for `weight` [taps, taps, C, O].
+def accurate_tile(weight: np.ndarray, tiles: Sequence[int], stride: int = 1) -> int:
+    """The first of some tiles that is within its bound for `weight` [taps, taps, C, O].
 
     0 for none.
     """
-    tiles = [(n, n - len(weight) + 1) for n in sorted(BOUNDS, reverse=True) if n <= points]
-    return next((t for n, t in tiles if t > 1 and error(weight, t).within(BOUNDS[n])), 0)
+    taps = -(-len(weight) // stride)
+    return next((t for t in tiles if error(weight, t, stride).within(BOUNDS[t + taps - 1])), 0)
 
 
-def error(weight: np.ndarray, tile: int) -> Error:
+def error(weight: np.ndarray, tile: int, stride: int = 1) -> Error:
     """The error on normally distributed values and on their magnitudes, as behind a relu."""
     channels = weight.shape[3]
     picked = np.unique(np.linspace(0, channels - 1, min(channels, CHANNELS)).astype(int))
     weight = weight[..., picked]
-    side = SIDE + len(weight) - 1
+    side = stride * SIDE + len(weight) - stride
     shape = (1, side, side, weight.shape[2])
     values = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    both = [_error(x, weight, tile) for x in (values, np.abs(values))]
+    both = [_error(x, weight, tile, stride) for x in (values, np.abs(values))]
     return Error(max(e.rms for e in both), max(e.largest for e in both))
 
 
-def _error(image: np.ndarray, weight: np.ndarray, tile: int) -> Error:
+def _error(image: np.ndarray, weight: np.ndarray, tile: int, stride: int) -> Error:
     wide = image.astype(np.float64), weight.astype(np.float64)
-    exact = conv(*wide, stride=(1, 1), dilation=(1, 1), groups=1)
+    exact = conv(*wide, stride=(stride, stride), dilation=(1, 1), groups=1)
     with np.errstate(all="ignore"):
-        off = winograd(image, weight, tile) - exact
+        off = winograd(image, weight, tile, stride) - exact
         rms = np.linalg.norm(off) / (np.linalg.norm(exact) or 1.0)
         largest = np.abs(off).max() / (np.abs(exact).max() or 1.0)
     return Error(*(float(e) if np.isfinite(e) else np.inf for e in (rms, largest)))
 
 
-def winograd(image: np.ndarray, weight: np.ndarray, tile: int) -> np.ndarray:
+def winograd(image: np.ndarray, weight: np.ndarray, tile: int, stride: int = 1) -> np.ndarray:
     """The convolution of [1, H, W, C], which holds whole tiles, every step in float32."""
-    taps = len(weight)
-    n = tile + taps - 1
-    to_points, to_weights, to_image = (np.array(m, np.float32) for m in matrices(tile, taps))
-    windows = np.lib.stride_tricks.sliding_window_view(image[0], (n, n), (0, 1))[::tile, ::tile]
+    to_points, to_weights, to_image = (
+        np.array(m, np.float32) for m in matrices(tile, len(weight), stride))
+    n, step = len(to_points), tile * stride
+    windows = np.lib.stride_tricks.sliding_window_view(image[0], (n, n), (0, 1))[::step, ::step]
     points = to_points @ windows @ to_points.T  # [rows, cols, C, n, n]
     filters = to_weights @ weight.transpose(2, 3, 0, 1) @ to_weights.T  # [C, O, n, n]
     rows, cols, channels = points.shape[:3]
