@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 import transpile
 from transpile import nn
 from transpile.cli import cli
 from transpile.module import Module
 from transpile.ops.contract import conv
+from transpile.ops.winograd import cut_of, starts
 from transpile.passes import winograd_error
 from transpile.passes.winograd import CONVOLUTIONS
 from transpile.passes.winograd_error import BOUNDS, Error, accurate_tile, error, winograd
@@ -95,6 +98,8 @@ SHAPES = [  # batch, channels, height, width, filters, window, stride, padding: 
     ((1, 32, 57, 56, 32, 3, 1, 1), "winograd_bands"),
     ((1, 256, 7, 7, 128, 3, 1, 1), "winograd_panels"),
     ((1, 256, 14, 13, 128, 3, 1, 1), "winograd_panels"),  # sixteen tiles
+    ((1, 320, 9, 10, 128, 3, 1, 1), "winograd_panels"),  # 4 + 4 + 1 by 4 + 3 + 3 outputs
+    ((1, 512, 5, 6, 128, 3, 1, 1), "winograd_panels"),  # 2 + 2 + 1 by 2 + 2 + 2
     ((17, 256, 7, 7, 128, 3, 1, 1), "winograd_output"),  # 68
     (("batch", 256, 7, 7, 128, 3, 1, 1), "winograd_output"),
     (("batch", 3, 96, 96, 32, 7, 2, 3), "winograd_bands"),
@@ -118,6 +123,31 @@ def test_every_form_gives_what_numpy_gives(sizes: tuple[Any, ...], op: str) -> N
         found = [n.op for n in module.programs[0].graph.nodes if n.op in CONVOLUTIONS]
         assert found == [op]
         module.verify().check("model")
+
+
+@pytest.mark.parametrize(("side", "stride", "products"), [
+    (7, 1, (6 + 5)**2), (14, 1, (6 + 6 + 5 + 5)**2), (13, 1, (6 + 5 + 5 + 5)**2), (8, 1, 12**2),
+    (13, 2, (5 + 5 + 5 + 3)**2), (15, 2, 20**2)])
+def test_tiles_at_the_edge_take_no_more_products_than_they_need(
+        side: int, stride: int, products: int) -> None:
+    weight = weights(256, 128).transpose(3, 2, 0, 1)
+
+    @transpile.model(x=transpile.spec("float32", (1, 256, side, side)))
+    def model(x: Any) -> Any:
+        return nn.conv2d(x, weight, stride=stride, padding=1)
+    module = transpile.compile(model, targets=("wasm",))
+    nodes = [n for n in module.programs[0].graph.nodes if n.op == "winograd_input"]
+    assert [n.shape for n in nodes] == [(products, 256)]
+
+
+@given(size=st.integers(2, 80), tile=st.integers(2, 4))
+def test_shorter_tiles_cover_a_side_without_gaps(size: int, tile: int) -> None:
+    count, cut = -(-size // tile), cut_of(size, tile)
+    first = starts(count, tile, cut)
+    ends = [at + tile - (r >= count - cut) for r, at in enumerate(first)]
+    assert first == [0, *ends[:-1]]
+    assert first[-1] < size <= ends[-1]
+    assert 0 <= cut < max(count, 2)
 
 
 def test_the_build_prints_the_choice(tmp_path: Path) -> None:

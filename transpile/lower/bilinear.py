@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import combinations
 
 from transpile.ir.dims import Axis, Dim, axis, in_range
@@ -17,6 +18,7 @@ from transpile.lower.nest import RESULT, Nest, without_reduction
 from transpile.lower.routine import RoutineContext, loops
 from transpile.lower.share import share
 from transpile.lower.stmt import Argument, For, If, Stmt, Store
+from transpile.ops.registry import Accessor
 from transpile.ops.winograd import Matrix
 
 
@@ -166,28 +168,40 @@ class Planes:
 LINE = 16
 """Elements of a cache line."""
 
-Write = Callable[[Dim, Dim, Dim, Expr], Stmt]
-Read = Callable[[Dim, Dim, Dim], Expr]
+def point_products(points: Sequence[Axis], number: Dim, sizes: tuple[Dim, Dim, Dim],
+                   left: Callable[[Dim, Dim], Expr], right: Planes | Accessor, out: Planes) -> Nest:
+    """The matrix products at some points.
 
-
-def point_products(points: int, tiles: Dim, inputs: Dim, outputs: Dim, left: Read,
-                   right: Read, out: Planes) -> Nest:
-    """The matrix products at all points, from `left(point, tile, input)` and
-    `right(point, input, output)`."""
-    axes = tuple(Axis(n, e) for n, e in (("p", points), ("t", tiles), ("o", outputs)) if e != 1)
-    p, t, o = axis("p", points), axis("t", tiles), axis("o", outputs)
-    red = Axis("k", inputs)
-    k = axis("k", inputs)
+    Args:
+        points: what goes through them.
+        number: of a point in `right` and `out`.
+        sizes: tiles, inputs and outputs.
+        left: `left(tile, input)` at a point.
+        right: its elements by point, input and output.
+    """
+    axes = (*points, *(Axis(n, e) for n, e in zip("tko", sizes, strict=True)))
+    t, k, o = (axis(a.name, a.extent) for a in axes[-3:])
+    value = right.load(number, k, o) if isinstance(right, Planes) else right(number, k, o)
     argument = Argument(out.buffer, "float32", 0, written=True)
-    nest = Nest(axes, (red,) if inputs != 1 else (), "sum",
-                call("mul", left(p, t, k), right(p, k, o)), RESULT, argument, out.at(p, t, o), ())
+    nest = Nest(tuple(a for a in axes if a.extent != 1 and a.name != "k"),
+                tuple(a for a in axes if a.extent != 1 and a.name == "k"), "sum",
+                call("mul", left(t, k), value), RESULT, argument, out.at(number, t, o), ())
     return nest if nest.reds else without_reduction(nest)
+
+
+def below(at: Dim, size: Dim) -> list[Expr]:
+    """That a place lies within a size, unless it always does."""
+    if in_range(at, size):
+        return []
+    return [call("less", Index(at), Const(size, "int32") if isinstance(size, int)
+                 else Index(size))]
 
 
 def inside(store: Store, *places: tuple[Dim, Dim]) -> Stmt:
     """The store, under a condition where one of its places may lie beyond its size."""
-    checks = [call("less", Index(at), Const(size, "int32") if isinstance(size, int)
-                   else Index(size)) for at, size in places if not in_range(at, size)]
-    if not checks:
-        return store
-    return If(checks[0] if len(checks) == 1 else call("logical_and", *checks), (store,))
+    return where(store, [c for at, size in places for c in below(at, size)])
+
+
+def where(store: Store, checks: Sequence[Expr]) -> Stmt:
+    """The store, under a condition for each check."""
+    return If(reduce(partial(call, "logical_and"), checks), (store,)) if checks else store

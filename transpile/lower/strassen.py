@@ -54,7 +54,7 @@ def build_strassen_product(context: RoutineContext, points: Accessor, w: Accesso
     assert isinstance(width, int)
     panel, lane = Axis("panel", columns // width), Axis("c", width)
     first, k, c = axis("panel", panel.extent) * width, axis("k", inputs), axis("c", width)
-    m = axis("m", height)
+    m, p = axis("m", height), axis("p", POINTS)
     right = Planes.of(context, POINTS, inputs, width)
     made = Planes.of(context, POINTS, height, width)
 
@@ -66,7 +66,8 @@ def build_strassen_product(context: RoutineContext, points: Accessor, w: Accesso
         *loops([Axis("k", inputs)], _transformed(
             RIGHT, lane, lambda outer, inner: w(k, *divmod(outer, 2), *divmod(inner, 2),
                                                 first + c),
-            lambda p, q, value: right.store(COUNT * p + q, k, c, value))),
-        *context.nested(point_products(POINTS, height, inputs, width, points, right.load, made)),
+            lambda q, r, value: right.store(COUNT * q + r, k, c, value))),
+        *context.nested(point_products([Axis("p", POINTS)], p, (height, inputs, width),
+                                       lambda t, k: points(p, t, k), right, made)),
         *loops([Axis("m", height)], _transformed(
-            RESULT, lane, lambda q, p: made.load(COUNT * p + q, m, c), write))])
+            RESULT, lane, lambda q, r: made.load(COUNT * r + q, m, c), write))])

@@ -11,7 +11,7 @@ from transpile.ir.graph import Graph, Node
 from transpile.ir.interpret import constant_value
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import make
-from transpile.ops.winograd import points
+from transpile.ops.winograd import cut_of, points
 from transpile.passes.winograd_error import accurate_tile
 
 LEAST_CHANNELS = 4
@@ -120,13 +120,17 @@ def _convolution(node: Node, weight: Node, tile: int, stride: int, *, again: boo
     point = 4 * points(tile, taps, stride)**2
     kept = point * channels * filters
     band = _band(rows, cols * point * (channels + filters))
-    tiles = part("winograd_input", image, taps=taps, label=f"{name}.tiles")
-    if again and kept > LARGE_WEIGHT and nonnegative(MOST_TILES - node.shape[0] * rows * cols):
-        return whole("winograd_panels", tiles, weight)
+    count = node.shape[0] * rows * cols
+    tiles = partial(part, "winograd_input", image, taps=taps, label=f"{name}.tiles")
+    if again and kept > LARGE_WEIGHT and nonnegative(MOST_TILES - count):
+        cut = tuple(cut_of(s, tile) if node.shape[0] == 1 else 0 for s in (height, width))
+        return whole("winograd_panels", tiles(cut=cut), weight, cut=cut)
     matrices = part("winograd_weight", weight, label=f"{weight.name}.transformed")
     if kept <= CACHE and band < rows:
         return whole("winograd_bands", image, matrices, taps=taps, rows=band)
-    products = make("contract", tiles, matrices, equation="ptc,pco->pto", where=node.where,
+    planes = make("reshape", tiles(), shape=(matrices.shape[0], count, channels),
+                  where=node.where)
+    products = make("contract", planes, matrices, equation="ptc,pco->pto", where=node.where,
                     label=f"{name}.products")
     return whole("winograd_output", products, taps=taps)
 
