@@ -95,13 +95,27 @@ LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 """ln 2 in two parts, of which the first has so few bits that a product with an integer is exact."""
 
 
+LOG2_E = 1.44269504088896341
+
+INTEGERS = 1.5 * 2**23
+"""Beside it the spacing of float32 is 1: a sum with it is rounded to an integer, a tie to the even
+one, which then stands in the last bits. Cheaper than a rounding and a conversion."""
+
+INTEGERS_BITS = 0x4B400000
+
+
 def exp_parts(x: Expr) -> tuple[Expr, Expr]:
-    """`p`, `n` with exp(x) = (1 + p) * 2**n for |x| <= 104; the polynomial of Cephes `expf`."""
-    n = call("round", mul(x, 1.44269504088896341))
+    """`p`, `n` with exp(x) = (1 + p) * 2**n for |x| <= 104."""
+    beside = add(mul(x, LOG2_E), INTEGERS)
+    n = sub(beside, INTEGERS)
     r = sub(sub(x, mul(n, LN2_HIGH)), mul(n, LN2_LOW))
-    p = horner(r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
-               1.6666665459e-1, 5.0000001201e-1)
-    return add(mul(p, r, r), r), whole(n)
+    whole_n = sub(bits(beside), number(INTEGERS_BITS, bits(beside)))
+    return add(mul(horner(r, *EXP), r, r), r), whole_n
+
+
+EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
+       5.0000001201e-1)
+"""exp(r) = 1 + r + r^2 EXP(r) for |r| <= ln(2) / 2: the polynomial of Cephes `expf`."""
 
 
 def scaled(value: Expr, n: Expr) -> Expr:
@@ -168,7 +182,7 @@ def log1p(x: Expr) -> Expr:
 
 
 def tanh(x: Expr) -> Expr:
-    """5.3 ulp: a rational function (Eigen's coefficients) up to 9, where it is 1."""
+    """6.3 ulp: a rational function (Eigen's coefficients) up to 9, where it is 1."""
     bounded = call("at_most", call("at_least", x, -9.0), 9.0)
     square = mul(bounded, bounded)
     p = horner(square, -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11,
@@ -176,13 +190,24 @@ def tanh(x: Expr) -> Expr:
                4.89352455891786e-03)
     q = horner(square, 1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03,
                4.89352518554385e-03)
-    return select(call("less", call("abs", x), 4e-4), x, div(mul(bounded, p), q))
+    return mul(bounded, div(p, q))
 
 
 def sigmoid(x: Expr) -> Expr:
-    """1.9 ulp; 0 below -88.73."""
-    e = Call("exp", (call("neg", x),), x.dtype)
-    return div(1.0, add(e, 1.0))
+    """1.9 ulp; 0 below -88.73.
+
+    1 / (1 + exp(-x)), where exp(-x) takes one power of two and no more: what would be subnormal is
+    lost in the sum.
+    """
+    inside = call("at_most", call("at_least", x, -89.0), 87.0)
+    halved = INTEGERS + 126  # 126 is the bias of 2**(n - 1), which is finite up to the last n
+    beside = add(mul(inside, -LOG2_E), halved)
+    n = sub(beside, halved)
+    r = add(inside, mul(n, LN2_HIGH), mul(n, LN2_LOW))  # exp(-x) is exp(-r) 2**n
+    odd_turned = [-c if k % 2 == 0 else c for k, c in enumerate(EXP)]
+    p = sub(mul(horner(r, *odd_turned), r, r), r)
+    power = from_bits(shift("shift_left", bits(beside), 23))
+    return div(1.0, add(mul(add(p, 1.0), power, 2.0), 1.0))
 
 
 # erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: the coefficients of Eigen's and XLA's float32 erf.

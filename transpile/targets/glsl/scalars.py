@@ -65,6 +65,7 @@ GLSL: dict[str, Mapping[str, Cell]] = {
     "round": _both(function("roundEven")), "sqrt": _both(function("sqrt")),
     "exp": _both(function("exp_")), "log": _both(function("log_")),
     "expm1": _both(function("expm1_")), "log1p": _both(function("log1p_")),
+    "sigmoid": _both(Cell("1.0 / (1.0 + exp_(-{0}))", PRODUCT, (UNARY + 1,))),
     "sin": _both(function("sin_")), "cos": _both(function("cos_")),
     "tan": _both(function("tan_")), "asin": _both(function("asin_")),
     "acos": _both(function("acos_")), "atan": _both(function("atan_")),
