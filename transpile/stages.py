@@ -322,8 +322,10 @@ def _one_digit(value: float) -> float:
 def winograd_summary(graph: Graph) -> str:
     """How many convolutions are Winograd's, by tile, and how many it would be too far off for."""
     from transpile.passes.winograd import CONVOLUTIONS, wanted_tiles
-    tiles = Counter(n.attrs["tile"] for n in graph.nodes if n.op in CONVOLUTIONS)
-    counts = [f"{count} with F({t}x{t})" for t, count in sorted(tiles.items())]
+    tiles = Counter((n.attrs["stride"], n.attrs["tile"]) for n in graph.nodes
+                    if n.op in CONVOLUTIONS)
+    counts = [f"{count} with F({t}x{t})" + (f" and stride {stride}" if stride > 1 else "")
+              for (stride, t), count in sorted(tiles.items())]
     refused = [n.name for n in graph.nodes if wanted_tiles(n)]
     counts += [f"too far off, so direct: {', '.join(refused)}"] if refused else []
     return _listed("convolutions", counts)

@@ -185,7 +185,7 @@ def _weight_groups(w: Accessor, by: _Filtering, k: Dim, panel: Dim, width: int,
 
 
 def opposites(matrix: Matrix) -> list[list[int]]:
-    """Numbers of the rows in groups of up to two: opposite points first, then the others."""
+    """Numbers of the rows in groups of up to two, those of opposite points together."""
     alike: dict[tuple[float, ...], list[int]] = {}
     for i, row in enumerate(matrix):
         alike.setdefault(tuple(map(abs, row)), []).append(i)
