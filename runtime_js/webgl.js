@@ -52,13 +52,15 @@ function startShader(gl, kind, source) {
 }
 
 // Compiles all shaders at once where the driver can, and waits without blocking the page. Each
-// program goes to `use` as soon as it is there.
-export async function compilePrograms(gl, shaders, use, onProgress) {
+// program goes to `use` as soon as it is there: a list, as `split` makes several of some shaders.
+export async function compilePrograms(gl, shaders, split, use, onProgress) {
   const parallel = gl.getExtension('KHR_parallel_shader_compile');
   const vertex = startShader(gl, gl.VERTEX_SHADER, vertexShader);
   const total = shaders.length;
 
-  function start(source) {
+  const start = (source) => split(source).map(startOne);
+
+  function startOne(source) {
     const handle = gl.createProgram();
     const fragment = startShader(gl, gl.FRAGMENT_SHADER, shaderHead + source);
     gl.attachShader(handle, vertex);
@@ -67,7 +69,10 @@ export async function compilePrograms(gl, shaders, use, onProgress) {
     return { handle, fragment };
   }
 
-  function finish({ handle, fragment }, source) {
+  async function finish({ handle, fragment }, source) {
+    while (parallel && !gl.getProgramParameter(handle, parallel.COMPLETION_STATUS_KHR)) {
+      await nextTask();
+    }
     if (!gl.getProgramParameter(handle, gl.LINK_STATUS) && !gl.isContextLost()) {
       throw new Error(`a shader fails: ${gl.getShaderInfoLog(fragment)} ${source}`);
     }
@@ -82,36 +87,37 @@ export async function compilePrograms(gl, shaders, use, onProgress) {
 
   const started = parallel && shaders.map(start);
   for (const [i, source] of shaders.entries()) {
-    const one = started ? started[i] : start(source);
-    while (parallel && !gl.getProgramParameter(one.handle, parallel.COMPLETION_STATUS_KHR)) {
-      await nextTask();
-    }
-    use(finish(one, source), i);
+    const parts = [];
+    for (const one of started ? started[i] : start(source)) parts.push(await finish(one, source));
+    use(parts, i);
     if (onProgress) onProgress({ stage: 'programs', done: i + 1, total });
     await nextTask();
   }
   gl.deleteShader(vertex);
 }
 
-// A texture of the plan, [kind, width, height, layers], with a framebuffer. Kinds are 0 for
-// integers, 1 for floats, 2 for floats that are never drawn.
-export function createTexture(gl, [isFloat, width, height, layers], half) {
+// A texture of the plan, [kind, width, height, layers], with a framebuffer for each `most` layers.
+// Kinds are 0 for integers, 1 for floats, 2 for floats that are never drawn.
+export function createTexture(gl, [isFloat, width, height, layers], most, half) {
   const texture = gl.createTexture();
   gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
   const kind = !isFloat ? gl.RGBA32I : half && isFloat < 2 ? gl.RGBA16F : gl.RGBA32F;
   gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, kind, width, height, layers);
   gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
   gl.texParameteri(gl.TEXTURE_2D_ARRAY, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
-  const result = { texture, isFloat, layers, frame: gl.createFramebuffer() };
-  gl.bindFramebuffer(gl.FRAMEBUFFER, result.frame);
-  const buffers = [];
-  for (let layer = 0; layer < layers; layer++) {
-    const place = gl.COLOR_ATTACHMENT0 + layer;
-    gl.framebufferTextureLayer(gl.FRAMEBUFFER, place, texture, 0, layer);
-    buffers.push(place);
+  const frames = [];
+  for (let first = 0; first < layers; first += most) {
+    const frame = gl.createFramebuffer(), buffers = [];
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    for (let layer = first; layer < Math.min(layers, first + most); layer++) {
+      const place = gl.COLOR_ATTACHMENT0 + layer - first;
+      gl.framebufferTextureLayer(gl.FRAMEBUFFER, place, texture, 0, layer);
+      buffers.push(place);
+    }
+    gl.drawBuffers(buffers);
+    frames.push(frame);
   }
-  gl.drawBuffers(buffers);
-  return result;
+  return { texture, isFloat, layers, frames };
 }
 
 // Uploads elements of `view` as rows of `width` texels; the last row may be short.
@@ -135,31 +141,33 @@ export function drawAll(gl, programs, textures, draws, between) {
       continue;
     }
     const [program, inputs, output, sizes, width, height] = step;
-    const { handle, sizes: place } = programs[program];
-    gl.useProgram(handle);
     inputs.forEach((input, unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);
       gl.bindTexture(gl.TEXTURE_2D_ARRAY, textures[input].texture);
     });
-    if (place) gl.uniform1iv(place, sizes);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, textures[output].frame);
     gl.viewport(0, 0, width, height);
-    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    programs[program].forEach(({ handle, sizes: place }, part) => {
+      gl.useProgram(handle);
+      if (place) gl.uniform1iv(place, sizes);
+      gl.bindFramebuffer(gl.FRAMEBUFFER, textures[output].frames[part]);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    });
   }
   gl.activeTexture(gl.TEXTURE0);
 }
 
 // Reads a tensor of `size` elements in rows of `width` texels, dealt to the texture's layers.
-export function readTensor(gl, { frame, isFloat, layers }, size, width) {
+export function readTensor(gl, { frames, isFloat, layers }, size, width) {
   const [type, format] = isFloat ? [gl.FLOAT, gl.RGBA] : [gl.INT, gl.RGBA_INTEGER];
   const rows = Math.ceil(size / 4 / width);
   const height = Math.ceil(rows / layers);
   const make = (length) => isFloat ? new Float32Array(length) : new Int32Array(length);
   const whole = make(4 * width * height * layers);
   const part = layers === 1 ? whole : make(4 * width * height);
-  gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+  const each = layers / frames.length;
   for (let layer = 0; layer < layers; layer++) {
-    gl.readBuffer(gl.COLOR_ATTACHMENT0 + layer);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frames[Math.floor(layer / each)]);
+    gl.readBuffer(gl.COLOR_ATTACHMENT0 + layer % each);
     // A context that is lost just now leaves everything as it was, and does not say so yet.
     part[0] = isFloat ? -8.765e-33 : -1987654321;
     const [unread] = part;
@@ -173,18 +181,24 @@ export function readTensor(gl, { frame, isFloat, layers }, size, width) {
   return whole.subarray(0, size);
 }
 
+export const lastWait = 8;
+
 // Waits until the GPU has done everything so far, without blocking the page. Looking all the time
-// would take a processor from a GPU that is the CPU.
+// would take a processor from a GPU that is the CPU. Browsers tell late that a fence was passed: if
+// it is known what to expect, the last milliseconds are left to who reads the results. Says whether
+// the GPU was done before that.
 export async function finished(gl, expected) {
   const sync = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
   gl.flush();
   const start = performance.now();
-  let pause = expected * 0.75;
+  let pause = expected - lastWait, early;
   do {
     await (pause > 2 ? new Promise((resolve) => setTimeout(resolve, pause)) : nextTask());
     pause = (performance.now() - start) / 16;
-  } while (!gl.isContextLost() && gl.clientWaitSync(sync, 0, 0) === gl.TIMEOUT_EXPIRED);
+    early = gl.isContextLost() || gl.clientWaitSync(sync, 0, 0) !== gl.TIMEOUT_EXPIRED;
+  } while (!early && !expected);
   gl.deleteSync(sync);
+  return early;
 }
 
 // A matrix that lies in panels of `from` columns, in panels of `to` columns.
@@ -230,7 +244,7 @@ export function viewsOf(bytes) {
 }
 
 // The textures of a model for the sizes of a run, and what goes there.
-export function createStore(gl, { plan, weights, heap }, half) {
+export function createStore(gl, { plan, weights, heap }, most, half) {
   const store = { textures: [], planned: {}, upload, download, callBetween, free, allocate, fill };
 
   function upload(memory, tensor) {
@@ -251,9 +265,9 @@ export function createStore(gl, { plan, weights, heap }, half) {
   }
 
   function free() {
-    for (const { texture, frame } of store.textures) {
+    for (const { texture, frames } of store.textures) {
       gl.deleteTexture(texture);
-      gl.deleteFramebuffer(frame);
+      frames.forEach((frame) => gl.deleteFramebuffer(frame));
     }
     store.textures = [];
   }
@@ -264,11 +278,11 @@ export function createStore(gl, { plan, weights, heap }, half) {
     if (store.textures.length && key === store.planned.key) return;
     free();
     const planned = store.planned = Object.assign(plan(...dims), { key, missing: [...weights] });
-    const most = gl.getParameter(gl.MAX_TEXTURE_SIZE);
-    if (!gl.isContextLost() && planned.textures.some(([, w, h]) => w > most || h > most)) {
-      throw new Error(`textures of more than ${most} texels a side are needed`);
+    const side = gl.getParameter(gl.MAX_TEXTURE_SIZE);
+    if (!gl.isContextLost() && planned.textures.some(([, w, h]) => w > side || h > side)) {
+      throw new Error(`textures of more than ${side} texels a side are needed`);
     }
-    store.textures = planned.textures.map((one) => createTexture(gl, one, half));
+    store.textures = planned.textures.map((one) => createTexture(gl, one, most, half));
     planned.memory = viewsOf(planned.scratch || 0);
   }
 
@@ -281,22 +295,23 @@ export function createStore(gl, { plan, weights, heap }, half) {
   return store;
 }
 
-// From the inputs in the heap to the outputs there.
+// From the inputs in the heap to textures that are made, or nearly so.
 export async function runDraws(gl, store, programs, heap, check) {
   const { planned } = store;
-  const start = performance.now();
+  planned.start = performance.now();
   planned.inputs.forEach((tensor) => store.upload(heap, tensor));
   drawAll(gl, programs, store.textures, planned.draws, store.callBetween);
   check('draws');
-  await finished(gl, planned.time);
-  planned.time = performance.now() - start;
+  planned.early = await finished(gl, planned.time);
 }
 
 // The outputs into the heap, and what the CPU makes of what is left.
 export function readResults(store, heap) {
-  const { results, tail } = store.planned;
-  results.forEach((tensor) => store.download(heap, tensor));
-  if (tail) store.callBetween(tail);
+  const { planned } = store;
+  planned.results.forEach((tensor) => store.download(heap, tensor));
+  if (planned.tail) store.callBetween(planned.tail);
+  // A wait that was too long is no measure of the next one.
+  planned.time = (performance.now() - planned.start) * (planned.early ? 0.9 : 1);
 }
 
 export function checkErrors(gl, what) {
@@ -305,12 +320,12 @@ export function checkErrors(gl, what) {
 }
 
 // The programs of a model, and its textures where their sizes are known.
-async function preparePrograms(gl, { shaders, plan, ready }, store, onProgress) {
+async function preparePrograms(gl, { shaders, plan, ready }, store, split, onProgress) {
   const programs = [], fixed = !plan.length;
   store.textures = [];
   if (fixed) store.allocate([]);
-  await compilePrograms(gl, shaders, (program, i) => {
-    programs[i] = program;
+  await compilePrograms(gl, shaders, split, (parts, i) => {
+    programs[i] = parts;
     if (fixed) warmUp(gl, programs, i, store);
   }, onProgress);
   await ready;
@@ -324,14 +339,16 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
   const surface = canvas || createSurface();
   const half = precision === 'half';
   const gl = createContext(surface, target !== 'webgl', half);
-  const store = createStore(gl, model, half);
+  const { most, split } = model.dealTargets ? model.dealTargets(gl, half) :
+    { most: 4, split: (source) => [source] };
+  const store = createStore(gl, model, most, half);
   const check = (what) => debug && checkErrors(gl, what);
   const watch = watchContext(surface);
   let programs = [];
 
   async function build() {
     watch.losses = 0;
-    programs = await preparePrograms(gl, model, store, onProgress);
+    programs = await preparePrograms(gl, model, store, split, onProgress);
     check('programs');
   }
 
@@ -358,7 +375,7 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
 
   function dispose() {
     store.free();
-    for (const { handle } of programs) gl.deleteProgram(handle);
+    for (const parts of programs) parts.forEach(({ handle }) => gl.deleteProgram(handle));
     watch.stop(!canvas && gl.getExtension('WEBGL_lose_context'));
   }
 

@@ -49,7 +49,7 @@ export function acceptPictures({ gl, store }, sources) {
     }
     try {
       if (!drawer || !gl.isProgram(drawer.handle)) drawer = pictureDrawer(gl);
-      drawPicture(gl, drawer, sources[number], store.textures[number].frame,
+      drawPicture(gl, drawer, sources[number], store.textures[number].frames[0],
         Math.ceil(size / 4 / width), width);
     } catch (error) {
       throw Object.assign(error, { ofPicture: true });

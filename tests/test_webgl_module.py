@@ -14,10 +14,12 @@ from webgl_batch import webgl_plan
 
 import transpile
 from benchmarks import models
+from transpile.compile import lower_graph
 from transpile.ir.interpret import interpret
 from transpile.module import Module
 from transpile.targets.glsl.cpu import CpuCall
-from transpile.targets.glsl.programs import WebglPlan
+from transpile.targets.glsl.dealing import FEW, MANY
+from transpile.targets.glsl.programs import Draw, WebglPlan, plan_webgl
 from transpile.verify.browser import BrowserHost
 
 STRICT = {"Content-Security-Policy": "default-src 'none'; script-src 'self'"}
@@ -163,6 +165,46 @@ def test_nothing_is_allocated_after_the_first_run_and_nothing_stays(
     assert second["draws"] - first["draws"] == len(draws)
     assert end["live"] == []
     assert (skipped, host.messages) == ([], [])
+
+
+FOUR = {
+    "eight targets": ("", False),
+    "four targets": ("""
+      const { getParameter } = WebGL2RenderingContext.prototype;
+      WebGL2RenderingContext.prototype.getParameter = function (name) {
+        return name === this.MAX_DRAW_BUFFERS ? 4 : getParameter.call(this, name);
+      };
+    """, True),
+    "eight targets of fewer bytes": ("""
+      WebGL2RenderingContext.prototype.checkFramebufferStatus = function () {
+        return this.FRAMEBUFFER_UNSUPPORTED;
+      };
+    """, True)}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("limit", FOUR)
+def test_eight_targets_are_drawn_as_twice_four_where_drivers_take_no_more(
+        host: BrowserHost, limit: str) -> None:
+    script, twice = FOUR[limit]
+    module = compiled(MODELS["resnet18"]())
+    plan = plan_webgl(lower_graph(module.graph, "webgl").graph)
+    written = [plan.textures[d.output].layers for d in plan.draws if isinstance(d, Draw)]
+    assert {FEW, MANY} <= set(written)
+    inputs = random_input(module)
+    values, draws, end = call(opened(host, module), script + """
+      const model = await globalThis.model.load({ target: 'webgl', debug: true });
+      await model.run(given);
+      const before = counted().draws;
+      const { output } = await model.run(given);
+      const { draws } = counted();
+      model.dispose();
+      return [Array.from(output.data), draws - before, counted().live];
+    """, inputs)
+    expected = interpret(module.graph, inputs)["output"].ravel()
+    assert np.abs(np.array(values) - expected).max() < RELATIVE * np.abs(expected).max()
+    assert draws == len(written) + twice * written.count(MANY)
+    assert (end, host.messages) == ([], [])
 
 
 @pytest.mark.browser

@@ -17,6 +17,7 @@ from transpile.ir.graph import Graph
 from transpile.ir.interpret import bind_dims
 from transpile.passes import run_pipeline
 from transpile.targets.glsl.cpu import CpuCall
+from transpile.targets.glsl.dealing import MANY
 from transpile.targets.glsl.programs import WebglPlan, plan_webgl
 from transpile.targets.glsl.textures import Placed
 from transpile.verify.browser import BrowserHost
@@ -86,17 +87,19 @@ def _upload(placed: Placed, value: np.ndarray) -> list[Any]:
             base64.b64encode(data).decode()]
 
 
-def run_webgl(host: BrowserHost, cases: Sequence[WebglCase]
+def run_webgl(host: BrowserHost, cases: Sequence[WebglCase], most: int = MANY
               ) -> Iterator[dict[str, np.ndarray] | str]:
-    """The outputs of each case by name, or the text of an error."""
+    """The outputs of each case by name, or the text of an error; `most` render targets at once."""
     runner = Path(__file__).with_name("js") / "webgl_batch.js"
     page = host.open({
         "index.html": "<!doctype html><meta charset=utf-8>"
                       "<script type=module src=batch.js></script>",
-        "batch.js": runner.read_text(), "webgl.js": (runtime_folder() / "webgl.js").read_text()})
+        "batch.js": runner.read_text(), "webgl.js": "".join(
+            (runtime_folder() / name).read_text() for name in ("webgl.js", "webgl_targets.js"))})
     page.wait_for_function("() => globalThis.runPlans")
     for start in range(0, len(cases), AT_ONCE):
         some = cases[start:start + AT_ONCE]
-        answers = page.evaluate("(plans) => runPlans(plans)", [c.request() for c in some])
+        answers = page.evaluate("(given) => runPlans(...given)",
+                                [[c.request() for c in some], most])
         for case, answer in zip(some, answers, strict=True):
             yield answer if isinstance(answer, str) else case.outputs(answer)

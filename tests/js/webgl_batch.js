@@ -15,15 +15,16 @@ function encode(view) {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
-async function programsOf(shaders) {
-  const missing = shaders.filter((source) => !known.has(source));
-  await webgl.compilePrograms(gl, missing, (made, i) => known.set(missing[i], made));
-  return shaders.map((source) => known.get(source));
+async function programsOf(shaders, most) {
+  const missing = shaders.filter((source) => !known.has(most + source));
+  await webgl.compilePrograms(gl, missing, (source) => webgl.splitTargets(source, most),
+    (made, i) => known.set(most + missing[i], made));
+  return shaders.map((source) => known.get(most + source));
 }
 
-async function runPlan({ shaders, textures, uploads, draws, results }) {
-  const programs = await programsOf(shaders);
-  const made = textures.map((one) => webgl.createTexture(gl, one));
+async function runPlan({ shaders, textures, uploads, draws, results }, most) {
+  const programs = await programsOf(shaders, most);
+  const made = textures.map((one) => webgl.createTexture(gl, one, most));
   for (const [texture, dtype, width, text] of uploads) {
     webgl.uploadTensor(gl, made[texture], decode(text, dtype), width);
   }
@@ -31,17 +32,18 @@ async function runPlan({ shaders, textures, uploads, draws, results }) {
   const outputs = results.map(([texture, size, width]) =>
     encode(webgl.readTensor(gl, made[texture], size, width)));
   const error = gl.getError();
-  for (const { texture, frame } of made) {
+  for (const { texture, frames } of made) {
     gl.deleteTexture(texture);
-    gl.deleteFramebuffer(frame);
+    frames.forEach((frame) => gl.deleteFramebuffer(frame));
   }
   return error ? `WebGL error ${error}` : outputs;
 }
 
-globalThis.runPlans = async (plans) => {
+// With at most so many render targets at once.
+globalThis.runPlans = async (plans, most) => {
   const answers = [];
   for (const plan of plans) {
-    answers.push(await runPlan(plan).catch((error) => String(error)));
+    answers.push(await runPlan(plan, most).catch((error) => String(error)));
   }
   return answers;
 };

@@ -19,6 +19,7 @@ from transpile.ir.types import TensorType
 from transpile.lower.stmt import Kernel
 from transpile.program import Program
 from transpile.targets.glsl.cpu import CpuCall
+from transpile.targets.glsl.dealing import FEW
 from transpile.targets.glsl.programs import Draw, Texture, WebglPlan
 from transpile.targets.glsl.textures import Placed
 from transpile.targets.js import print_kernel
@@ -48,6 +49,7 @@ class WebglSection:
         work = evaluate(self.program.flops, dict.fromkeys(self.program.dims, 1))
         return {"summary": plan.summary, "auto": work >= WORTHWHILE,
                 "shaders": [s.strip() for s in plan.shaders],
+                "many_targets": any(t.layers > FEW for t in plan.textures),
                 "textures": [self.texture(*t) for t in enumerate(plan.textures)],
                 "draws": [self.call(d) if isinstance(d, CpuCall) else self.draw(d)
                           for d in self.draws],

@@ -180,11 +180,11 @@ FUNCTIONS: dict[str, str] = {
     "remainder": """int remainder(int a, int b) {
   return a - quotient(a, b) * b;
 }""",
-    "dealt": """vec4 dealt(sampler2DArray a, int x, int row) {
-  return texelFetch(a, ivec3(x, row >> 2, row & 3), 0);
+    "dealt": """vec4 dealt(sampler2DArray a, int x, int row, int bits) {
+  return texelFetch(a, ivec3(x, row >> bits, row & (1 << bits) - 1), 0);
 }""",
-    "dealtI": """ivec4 dealtI(isampler2DArray a, int x, int row) {
-  return texelFetch(a, ivec3(x, row >> 2, row & 3), 0);
+    "dealtI": """ivec4 dealtI(isampler2DArray a, int x, int row, int bits) {
+  return texelFetch(a, ivec3(x, row >> bits, row & (1 << bits) - 1), 0);
 }""",
     "floorDiv": """int floorDiv(int a, int b) {
   int q = a / b;

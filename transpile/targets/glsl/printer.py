@@ -33,18 +33,23 @@ from transpile.lower.scalar import ATOM, BIT_AND, PRODUCT, SHIFT, UNARY
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
 from transpile.targets.glsl.functions import FUNCTIONS, NATIVE_VECTOR, definition
 from transpile.targets.glsl.lanes import aligned, base, is_vector
+from transpile.targets.glsl.matrices import MATRIX
 from transpile.targets.glsl.scalars import CONDITION, GLSL
 from transpile.targets.glsl.shader import ELEMENT, Shader
 from transpile.targets.text import Text, TextPrinter, product_of, sum_of
 
 TYPES = {"float32": "float", "int32": "int", "uint8": "int", "bool": "bool",
-         "float32x4": "vec4", "int32x4": "ivec4", "uint8x4": "ivec4", "boolx4": "bvec4"}
+         "float32x4": "vec4", "int32x4": "ivec4", "uint8x4": "ivec4", "boolx4": "bvec4",
+         MATRIX: "mat4"}
 
 SMALL = 4
 """Numbers up to this are part of a shader's form: strides, kernel sizes of up to three, lanes."""
 
 EXACT = 2**20
 """Below this, a division of integers in float32 is exact, three bits lost included."""
+
+OUT = "o"
+"""The render target, or the array of them; `runtime_js/webgl_targets.js` knows the name."""
 
 HOLE = re.compile(r"\{(\d+)\}")
 
@@ -106,7 +111,7 @@ class Printer(TextPrinter):
         inputs = [f"uniform {self.sampler(a.dtype)} {a.name};" for a in self.shader.args]
         out = "vec4" if self.shader.out.dtype == "float32" else "ivec4"
         layers = self.shader.layouts[self.shader.out.name].layers
-        return [*inputs, *(f"layout(location = {k}) out {out} o{k};" for k in range(layers))]
+        return [*inputs, f"out {out} {OUT}{f'[{layers}]' if layers > 1 else ''};"]
 
     def sampler(self, dtype: str) -> str:
         return "sampler2DArray" if dtype == "float32" else "isampler2DArray"
@@ -118,7 +123,7 @@ class Printer(TextPrinter):
         each = ", ".join(f"int({c})" if self.shader.out.dtype == "bool" else c for c in calls)
         row = f"int(gl_FragCoord.y) * {self.hole(layout.width)}"
         return ["void main() {", f"  int e = ({row} + int(gl_FragCoord.x)) * 4;",
-                f"  o0 = {out}({each});", "}"]
+                f"  {OUT} = {out}({each});", "}"]
 
     def bound(self, stop: Dim) -> str:
         """Four steps may be lanes, and any other number in a shader of the same form."""
@@ -136,7 +141,7 @@ class Printer(TextPrinter):
         if name not in self.names:
             text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "v"
             text = f"v{text}" if text[0].isdigit() or text.startswith("gl_") else text
-            if (re.fullmatch(r"[aotu]\d+", text) and text != name) or text in WORDS:
+            if (re.fullmatch(r"[at]\d+", text) and text != name) or text in WORDS:
                 text += "_"
             taken = set(self.names.values())
             count, unique = 1, text
@@ -180,7 +185,8 @@ class Printer(TextPrinter):
             text = f"ivec4({text})"
         elif self.shader.out.dtype == "uint8":
             text = f"({text}) & 255"
-        self.line(f"o{self.stores} = {text};")
+        target = f"[{self.stores}]" if self.shader.layouts[stmt.buffer].layers > 1 else ""
+        self.line(f"{OUT}{target} = {text};")
         self.stores += 1
 
     def expr_text(self, value: Expr) -> Text:
@@ -199,8 +205,10 @@ class Printer(TextPrinter):
     def call(self, value: Call) -> Text:
         if value.fn == "splat":
             return f"{TYPES[value.dtype]}({self.expr(value.args[0])})", ATOM
-        if value.fn == "lanes":
+        if value.fn in ("lanes", "matrix"):
             return f"{TYPES[value.dtype]}({', '.join(map(self.expr, value.args))})", ATOM
+        if value.fn == "product":
+            return " * ".join(self.expr(a, UNARY) for a in value.args), PRODUCT
         if value.fn == "lane":
             return self.lane(value), ATOM
         if value.fn == "select":
@@ -277,11 +285,12 @@ class Printer(TextPrinter):
         x, row = column_and_row(texel, layout.width)
         if isinstance(layout.rows, int) and layout.rows == 1:
             x, row = texel, 0
-        y, z = (row, 0) if layout.layers == 1 else (floordiv(row, 4), mod(row, 4))
+        y, z = floordiv(row, layout.layers), mod(row, layout.layers)
         if not isinstance(z, int):  # one form for all widths: the row is written undivided
             name = "dealt" if base(load.dtype) == "float32" else "dealtI"
             self.use(f"{name}(")
-            return f"{name}({load.buffer}, {self.index(x)}, {self.index(row)})"
+            bits = layout.layers.bit_length() - 1
+            return f"{name}({load.buffer}, {self.index(x)}, {self.index(row)}, {bits})"
         return (f"texelFetch({load.buffer}, ivec3({self.index(x)}, {self.index(y)}, "
                 f"{self.index(z)}), 0)")
 
@@ -357,8 +366,9 @@ def is_below(value: Dim, limit: int) -> bool:
 
 
 WORDS = frozenset("""element main input output sample common partition active filter resource flat
-buffer shared texture mix step floor max min in out inout float int bool vec4 const highp half
-e u lowp discard return if else for while do switch case default struct uniform layout""".split())
+buffer shared texture mix step floor max min in out inout float int bool vec4 mat4 const highp half
+e o part u lowp discard return if else for while do switch case default struct uniform
+layout""".split())
 
 
 def print_shader(shader: Shader) -> Source:

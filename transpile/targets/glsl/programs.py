@@ -17,16 +17,9 @@ from transpile.lower.legalize import Gather, NotGatherError, gathers
 from transpile.lower.stmt import Kernel
 from transpile.lower.storage import ROW_MAJOR, Storage
 from transpile.targets.glsl.cpu import CpuCall, cpu_call, in_parts, tail_of
+from transpile.targets.glsl.dealing import best_shader, most_targets
 from transpile.targets.glsl.printer import HOLE, Source, print_shader
-from transpile.targets.glsl.shader import build_shader, can_target_four
-from transpile.targets.glsl.textures import (
-    Layout,
-    Placed,
-    enough_rows,
-    is_natural,
-    layout_of,
-    panel_layout,
-)
+from transpile.targets.glsl.textures import Layout, Placed, layout_of, panel_layout
 
 root = ROW_MAJOR.root
 
@@ -164,8 +157,9 @@ def plan_webgl(graph: Graph, *, merged: bool = True) -> WebglPlan:
         layouts[node] = panel_layout(node.type) if node in panels else layout_of(node.type)
     storage = Storage(panels)
     tail = tail_of(groups, lambda g: _on_cpu(g, layouts)) if merged else []
-    passes = [p for group in groups[:len(groups) - len(tail)]
-              for p in _passes(group, layouts, storage)] + tail
+    found = [(g, _gathers(g, storage)) for g in groups[:len(groups) - len(tail)]]
+    most = most_targets(g for _, some in found for g in some)
+    passes = [p for group, some in found for p in _passes(group, some, layouts, most)] + tail
     shaders, *shared = share_programs([p.source for p in passes if p.source is not None])
     textures = _Textures()
     fixed = _used_constants(passes, graph)
@@ -206,20 +200,24 @@ def _draw(one: _Pass, places: Mapping[Node, Placed], program: int, sizes: tuple[
                 str(replace(one.output.where, part_of="")))
 
 
-def _passes(group: Group, layouts: dict[Node, Layout], storage: Storage) -> Iterable[_Pass]:
+def _gathers(group: Group, storage: Storage) -> Sequence[Gather]:
+    """The draws of a group; none where it must run on the CPU."""
     try:
         found = gathers(group, storage)
-        if any(len(g.inputs) > MOST_INPUTS for g in found):
-            raise NotGatherError(f"{group.output.name} reads more than {MOST_INPUTS} textures")
     except NotGatherError:
+        return ()
+    return found if all(len(g.inputs) <= MOST_INPUTS for g in found) else ()
+
+
+def _passes(group: Group, found: Sequence[Gather], layouts: dict[Node, Layout], most: int
+            ) -> Iterable[_Pass]:
+    if not found:
         yield _on_cpu(group, layouts)
-        return
     for gather in found:
         reads = tuple(root(n) for n in gather.reads)
-        layout = _output_layout(gather)
         known = {a.name: layouts[n] for a, n in zip(gather.inputs, reads, strict=True)}
-        shader = build_shader(gather, {**known, gather.out.name: layout})
-        layouts[gather.output] = layout
+        shader = best_shader(gather, known, most)
+        layout = layouts[gather.output] = shader.layouts[gather.out.name]
         yield _Pass(gather.output, reads, layout, gather.formula, print_shader(shader))
 
 
@@ -231,16 +229,6 @@ def _on_cpu(group: Group, layouts: dict[Node, Layout]) -> _Pass:
     layouts[group.output] = layout_of(group.output.type)
     return _Pass(group.output, tuple(map(root, nodes)), layouts[group.output], kernel.formula,
                  kernel=kernel)
-
-
-def _output_layout(gather: Gather) -> Layout:
-    """Four layers wherever four rows can be computed by one invocation."""
-    type_ = gather.output.type
-    four = layout_of(type_, 4)
-    if (four.layers == 4 and is_natural(four, type_) and enough_rows(four)
-            and can_target_four(gather, four)):
-        return four
-    return layout_of(type_)
 
 
 def _used_constants(passes: Sequence[_Pass], graph: Graph) -> list[Node]:

@@ -35,6 +35,7 @@ from transpile.targets.glsl.lanes import (
     vectorise,
     with_scalar_loads,
 )
+from transpile.targets.glsl.matrices import with_matrices
 from transpile.targets.glsl.textures import Layout
 
 LONGEST_TAPS = 3
@@ -70,14 +71,6 @@ def build_shader(gather: Gather, layouts: Mapping[str, Layout]) -> Shader:
         return Shader(_element_body(gather), gather.inputs, gather.out, layouts, True)
 
 
-def can_target_four(gather: Gather, layout: Layout) -> bool:
-    """True if four rows can be computed at once: the innermost axis is a run of whole texels."""
-    if gather.nest is None or not gather.axes:
-        return False
-    inner = gather.axes[-1].extent
-    return (isinstance(inner, int) and inner == 4 * layout.width) or len(gather.axes) == 1
-
-
 def _vector_body(gather: Gather, layout: Layout) -> tuple[Stmt, ...]:
     lets, points = _points(gather.axes, layout)
     if gather.nest is not None:
@@ -86,7 +79,7 @@ def _vector_body(gather: Gather, layout: Layout) -> tuple[Stmt, ...]:
     else:
         assert len(points) == 1
         body = substitute_body(gather.body, points[0])
-    return (*lets, *_shared(vectorise(_simplified(body))))
+    return (*lets, *with_matrices(_shared(vectorise(_simplified(body)))))
 
 
 def _simplified(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -127,11 +120,12 @@ def _shared(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
 
 
 def has_neighbours(axes: Sequence[Axis], layout: Layout) -> bool:
-    """True if the four rows of an invocation are four pixels side by side in a row of pixels."""
+    """True if the rows of an invocation are pixels side by side in a row of pixels."""
     if layout.layers == 1 or len(axes) < 2:
         return False
     x, last = axes[-2:]
-    return last.extent == 4 * layout.width and isinstance(x.extent, int) and x.extent % 4 == 0
+    return (last.extent == 4 * layout.width and isinstance(x.extent, int)
+            and x.extent % layout.layers == 0)
 
 
 def _unrolled(nest: Nest, *, sliding: bool = False) -> tuple[Nest, Tile]:
@@ -175,9 +169,9 @@ def _points(axes: Sequence[Axis], layout: Layout) -> tuple[list[Stmt], tuple[dic
     finder = _Finder()
     if layout.layers == 1:
         return finder.result([finder.point(axes, layout, column, row, "")])
-    rows = [row * 4 + j for j in range(4)]
+    rows = [row * layout.layers + j for j in range(layout.layers)]
     if has_neighbours(axes, layout):
-        return finder.result(finder.neighbours(axes, column, row))
+        return finder.result(finder.neighbours(axes, layout, column, row))
     return finder.result([finder.point(axes, layout, column, r, str(j))
                           for j, r in enumerate(rows)])
 
@@ -204,14 +198,17 @@ class _Finder:
                  + LANE_INDEX}
         return {**found, **self.split(axes[:-1], floordiv(texel, run), suffix)}
 
-    def neighbours(self, axes: Sequence[Axis], column: Dim, row: Dim) -> list[dict[str, Dim]]:
-        """Four pixels side by side."""
+    def neighbours(self, axes: Sequence[Axis], layout: Layout, column: Dim, row: Dim
+                   ) -> list[dict[str, Dim]]:
+        """Pixels side by side."""
         *outer, x, channel = axes
         assert isinstance(x.extent, int)
-        step = self.named(mod(row, x.extent // 4), f"{x.name}4", x.extent // 4)
-        rest = self.split(outer, floordiv(row, x.extent // 4), "") if outer else {}
-        return [{**rest, x.name: step * 4 + j, channel.name: column * 4 + LANE_INDEX}
-                for j in range(4)]
+        count = layout.layers
+        steps = x.extent // count
+        step = self.named(mod(row, steps), f"{x.name}{count}", steps)
+        rest = self.split(outer, floordiv(row, steps), "") if outer else {}
+        return [{**rest, x.name: step * count + j, channel.name: column * 4 + LANE_INDEX}
+                for j in range(count)]
 
     def split(self, axes: Sequence[Axis], number: Dim, suffix: str) -> dict[str, Dim]:
         """Indices from a row-major number."""

@@ -1,8 +1,8 @@
 """How a tensor lies in a texture: texels of four elements, in rows, rows dealt to layers.
 
 Element `e` is lane `e % 4` of texel `e // 4`; texel `t` stands at column `t % width` of row
-`t // width`. With one layer, row r is row r of the texture. With four, row r is row `r // 4` of
-layer `r % 4`, so that one invocation writes four neighbouring rows to four render targets. Where
+`t // width`. With one layer, row r is row r of the texture. With n (4 or 8), row r is row `r // n`
+of layer `r % n`, so that one invocation writes n neighbouring rows to n render targets. Where
 the last dimension C is a multiple of four, `width` is C / 4: a row is a pixel with its channels.
 """
 
@@ -23,7 +23,7 @@ FLAT = 256
 
 @dataclass(frozen=True)
 class Layout:
-    """Texels in a row, rows, and layers (1 or 4)."""
+    """Texels in a row, rows, and layers (1, 4 or 8), which rows are dealt to in turn."""
 
     width: int
     rows: Dim
@@ -32,7 +32,7 @@ class Layout:
     @property
     def height(self) -> Dim:
         """Rows of the texture: of each layer."""
-        return self.rows if self.layers == 1 else ceildiv(self.rows, 4)
+        return ceildiv(self.rows, self.layers)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def picture_width(type_: TensorType) -> int:
 
 
 def layout_of(type_: TensorType, layers: int = 1) -> Layout:
-    """The layout of a tensor with one or four layers.
+    """The layout of a tensor with so many layers, or with one where its rows are not natural.
 
     Raises:
         UnsupportedError: it has more elements than a texture holds.
@@ -111,5 +111,5 @@ def is_natural(layout: Layout, type_: TensorType) -> bool:
 
 
 def enough_rows(layout: Layout) -> bool:
-    """True if four layers would all be used."""
-    return nonnegative(layout.rows - 4)
+    """True if all layers would be used."""
+    return nonnegative(layout.rows - layout.layers)

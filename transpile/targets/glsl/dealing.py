@@ -1,0 +1,80 @@
+"""How many rows of its result an invocation computes: one, four or eight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from transpile.ir.dims import evaluate, names, product
+from transpile.lower.expr import Load
+from transpile.lower.legalize import Gather
+from transpile.lower.stmt import For, Stmt
+from transpile.lower.walk import children, own_exprs, parts
+from transpile.targets.glsl.shader import Shader, build_shader
+from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of
+
+FEW, MANY = 4, 8
+"""Render targets: what WebGL2 promises, and what most drivers take; see
+`runtime_js/webgl_targets.js` for the others."""
+
+WORTHWHILE = 1e8
+"""Steps of a model's reductions from which it may use `MANY` targets: such shaders are longer, take
+longer to compile, and the module must be able to divide them."""
+
+LESS = 0.85
+"""A shader with `MANY` targets must read less than this part of what one with `FEW` reads."""
+
+LONG = 256
+"""Steps that a loop over a named size is taken to have."""
+
+
+def most_targets(found: Iterable[Gather]) -> int:
+    """The number of targets that the passes of a model may use."""
+    steps = 0
+    for gather in found:
+        reds = gather.nest.reds if gather.nest is not None else ()
+        count = product(a.extent for a in (*gather.axes, *reds))
+        steps += evaluate(count, dict.fromkeys(names(count), 1))
+    return MANY if steps >= WORTHWHILE else FEW
+
+
+def best_shader(gather: Gather, known: Mapping[str, Layout], most: int) -> Shader:
+    """The shader of a pass and with it the layout of its result.
+
+    Several rows wherever one invocation can compute them; `MANY` if that saves reads, which are
+    most of the time: what is read once for several rows is read less often with more of them, so
+    contractions gain a quarter and more.
+    """
+    type_ = gather.output.type
+    shaders = [build_shader(gather, {**known, gather.out.name: layout})
+               for layout in (layout_of(type_, FEW), layout_of(type_, MANY))
+               if 1 < layout.layers <= most and is_natural(layout, type_)
+               and enough_rows(layout) and can_deal(gather, layout)]
+    if not shaders:
+        return build_shader(gather, {**known, gather.out.name: layout_of(type_)})
+    few, last = shaders[0], shaders[-1]
+    return last if _reads(last, gather) < LESS * _reads(few, gather) else few
+
+
+def can_deal(gather: Gather, layout: Layout) -> bool:
+    """True if several rows can be computed at once: the innermost axis is a run of whole texels."""
+    if gather.nest is None or not gather.axes:
+        return False
+    inner = gather.axes[-1].extent
+    return (isinstance(inner, int) and inner == 4 * layout.width) or len(gather.axes) == 1
+
+
+def texel_reads(body: Sequence[Stmt]) -> int:
+    """Texels that an invocation reads; a loop of unknown length counts as a long one."""
+    count = sum(isinstance(p, Load) for s in body for e in own_exprs(s) for p in parts(e))
+    for stmt in body:
+        steps = stmt.stop - stmt.start if isinstance(stmt, For) else 1
+        count += texel_reads(children(stmt)) * (steps if isinstance(steps, int) else LONG)
+    return count
+
+
+def _reads(shader: Shader, gather: Gather) -> float:
+    """Texels read by a column of invocations, or for a row of the tensor if it has a named size."""
+    layout = shader.layouts[gather.out.name]
+    each = texel_reads(shader.body)
+    height = layout.height
+    return each * height if isinstance(height, int) else each / layout.layers
