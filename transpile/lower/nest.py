@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from transpile.ir.dims import (
+    Atom,
     Axis,
     Dim,
     Opaque,
@@ -255,8 +256,8 @@ def walks_as_one(index: Dim, outer: Axis, inner: Axis) -> bool:
     return a is not None and b is not None and a == b * inner.extent
 
 
-def coefficient(index: Dim, over: Axis) -> Dim | None:
-    """The factor of a loop variable in an index; None where the index is not linear in it."""
+def coefficient(index: Dim, over: Atom) -> Dim | None:
+    """The factor of a loop variable or local in an index; None where it is not linear in that."""
     if isinstance(index, int):
         return 0
     total: Dim = 0
@@ -273,7 +274,7 @@ def coefficient(index: Dim, over: Axis) -> Dim | None:
     return total
 
 
-def _mentions(a: object, over: Axis) -> bool:
+def _mentions(a: object, over: Atom) -> bool:
     if isinstance(a, Opaque):
         return not isinstance(a.expr, Local) and any(
             over in set(atoms(i)) for i in indices_of(a.expr))

@@ -14,8 +14,8 @@ LAZY = {"select": 1, "logical_and": 1, "logical_or": 1}
 """Functions whose operands from this position on may not be evaluated at all."""
 
 
-def share(block: Sequence[Stmt], before: Sequence[Stmt] = (), *,
-          eager: bool = False) -> tuple[Stmt, ...]:
+def share(block: Sequence[Stmt], before: Sequence[Stmt] = (), *, eager: bool = False,
+          lazy: Mapping[str, int] = LAZY) -> tuple[Stmt, ...]:
     """Bind what occurs more than once to a local, just before its first use.
 
     Only what is certain to be evaluated is bound, since an operand behind a condition may load
@@ -24,10 +24,11 @@ def share(block: Sequence[Stmt], before: Sequence[Stmt] = (), *,
     Args:
         before: statements that come first in the same scope; their names are taken.
         eager: also bind arithmetic behind a condition if it occurs three times and loads nothing.
+        lazy: as `LAZY`; nothing where a load from any place does no harm.
     """
     changed = {s.name for s in _all(block) if isinstance(s, (Assign, Declare))}
     written = {s.buffer for s in _all(block) if isinstance(s, Store)}
-    certain = _parts((e for stmt in block for e in _evaluated(stmt)), LAZY)
+    certain = _parts((e for stmt in block for e in _evaluated(stmt)), lazy)
     every = _occurrences([e for stmt in block for e in _exprs(stmt)])
     wanted = {e for e in certain if every[e] > 1 and _worth(e) and _stable(e, changed, written)}
     if eager:
@@ -35,12 +36,13 @@ def share(block: Sequence[Stmt], before: Sequence[Stmt] = (), *,
                    and _stable(e, changed, written)}
     wanted -= {e for e in wanted if _only_inside(e, wanted, every)}
     taken = {s.name for s in before if isinstance(s, Let)}
-    return tuple(_Binder(wanted, taken, eager).run(block))
+    return tuple(_Binder(wanted, taken, eager, lazy).run(block))
 
 
 class _Binder:
-    def __init__(self, wanted: set[Expr], taken: set[str], eager: bool) -> None:
-        self.wanted, self.taken, self.eager = wanted, taken, eager
+    def __init__(self, wanted: set[Expr], taken: set[str], eager: bool,
+                 lazy: Mapping[str, int]) -> None:
+        self.wanted, self.taken, self.eager, self.lazy = wanted, taken, eager, lazy
         self.names: dict[Expr, Local] = {}
         self.count: Counter[str] = Counter()
         self.out: list[Stmt] = []
@@ -56,7 +58,7 @@ class _Binder:
             return self.names[expr]
         inner = expr
         if isinstance(expr, Call):
-            lazy_from = LAZY.get(expr.fn, len(expr.args))
+            lazy_from = self.lazy.get(expr.fn, len(expr.args))
             inner = Call(expr.fn, tuple(self.bind(a, here=here and i < lazy_from)
                                         for i, a in enumerate(expr.args)), expr.dtype)
         here = here or (self.eager and _loads_nothing(inner))

@@ -9,6 +9,7 @@ from transpile.lower.expr import Load
 from transpile.lower.legalize import Gather
 from transpile.lower.stmt import For, Stmt
 from transpile.lower.walk import children, own_exprs, parts
+from transpile.targets.glsl.points import has_neighbours
 from transpile.targets.glsl.shader import Shader, build_shader
 from transpile.targets.glsl.textures import Layout, enough_rows, is_natural, layout_of
 
@@ -20,8 +21,8 @@ WORTHWHILE = 1e8
 """Steps of a model's reductions from which it may use `MANY` targets: such shaders are longer, take
 longer to compile, and the module must be able to divide them."""
 
-LESS = 0.85
-"""A shader with `MANY` targets must read less than this part of what one with `FEW` reads."""
+LESS = 0.8
+"""A longer shader must read less than this part of what the shorter one reads."""
 
 LONG = 256
 """Steps that a loop over a named size is taken to have."""
@@ -40,19 +41,31 @@ def most_targets(found: Iterable[Gather]) -> int:
 def best_shader(gather: Gather, known: Mapping[str, Layout], most: int) -> Shader:
     """The shader of a pass and with it the layout of its result.
 
-    Several rows wherever one invocation can compute them; `MANY` if that saves reads, which are
-    most of the time: what is read once for several rows is read less often with more of them, so
-    contractions gain a quarter and more.
+    Several rows where they share what they read, which is most of the time: contractions gain a
+    quarter and more by `MANY`. These are taken also where `FEW` would read a little less, since
+    layers share programs only if their operands lie alike.
     """
     type_ = gather.output.type
-    shaders = [build_shader(gather, {**known, gather.out.name: layout})
-               for layout in (layout_of(type_, FEW), layout_of(type_, MANY))
-               if 1 < layout.layers <= most and is_natural(layout, type_)
-               and enough_rows(layout) and can_deal(gather, layout)]
-    if not shaders:
-        return build_shader(gather, {**known, gather.out.name: layout_of(type_)})
-    few, last = shaders[0], shaders[-1]
-    return last if _reads(last, gather) < LESS * _reads(few, gather) else few
+    layouts = [layout for layout in (layout_of(type_, n) for n in (FEW, MANY) if n <= most)
+               if layout.layers > 1 and is_natural(layout, type_) and enough_rows(layout)
+               and can_deal(gather, layout)]
+    one = build_shader(gather, {**known, gather.out.name: layout_of(type_)})
+    if not layouts:
+        return one
+    few, *many = (_shader(gather, known, layout) for layout in layouts)
+    if _reads(few) > LESS * _reads(one):
+        return one
+    return many[0] if many and _reads(many[0]) < LESS * _reads(one) else few
+
+
+def _shader(gather: Gather, known: Mapping[str, Layout], layout: Layout) -> Shader:
+    """With the taps of a row written out where that saves reads."""
+    layouts = {**known, gather.out.name: layout}
+    written = build_shader(gather, layouts, sliding=True)
+    if has_neighbours(gather.axes, layout):
+        return written
+    plain = build_shader(gather, layouts)
+    return written if _reads(written) < LESS * _reads(plain) else plain
 
 
 def can_deal(gather: Gather, layout: Layout) -> bool:
@@ -72,9 +85,6 @@ def texel_reads(body: Sequence[Stmt]) -> int:
     return count
 
 
-def _reads(shader: Shader, gather: Gather) -> float:
-    """Texels read by a column of invocations, or for a row of the tensor if it has a named size."""
-    layout = shader.layouts[gather.out.name]
-    each = texel_reads(shader.body)
-    height = layout.height
-    return each * height if isinstance(height, int) else each / layout.layers
+def _reads(shader: Shader) -> float:
+    """Texels read for each row of the result."""
+    return texel_reads(shader.body) / shader.layouts[shader.out.name].layers

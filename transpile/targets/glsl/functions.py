@@ -165,10 +165,11 @@ FUNCTIONS: dict[str, str] = {
   return a >> min(n, 31);
 }""",
     "both": """B both(B a, B b) {
-  return a && b;
+  // && is a branch in some drivers.
+  return all(bvec2(a, b));
 }""",
     "either": """B either(B a, B b) {
-  return a || b;
+  return any(bvec2(a, b));
 }""",
     "pick": """P pick(bool c, P a, P b) {
   return c ? a : b;
@@ -201,6 +202,12 @@ SCALAR = {"T": "float", "I": "int", "B": "bool"}
 VECTOR = {"T": "vec4", "I": "ivec4", "B": "bvec4"}
 
 NATIVE_VECTOR: dict[str, str] = {
+    "both": """bvec4 both(bvec4 a, bvec4 b) {
+  return bvec4(ivec4(a) & ivec4(b));
+}""",
+    "either": """bvec4 either(bvec4 a, bvec4 b) {
+  return bvec4(ivec4(a) | ivec4(b));
+}""",
     "maxNaN": """vec4 maxNaN(vec4 a, vec4 b) {
   return mix(mix(b, a, greaterThan(a, b)), a, isnan(a));
 }""",

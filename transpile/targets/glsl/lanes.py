@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from transpile.errors import InternalError
 from transpile.ir.dims import Atom, Axis, Dim, Opaque, atom, atoms, rebuild
@@ -149,6 +150,24 @@ class Vectoriser:
         if value.fn == "select" and not is_vector(args[0].dtype):
             return Call("select", (args[0], *map(splat, args[1:])), f"{value.dtype}x4")
         return Call(value.fn, tuple(map(splat, args)), f"{value.dtype}x4")
+
+
+def without_lane_locals(body: Sequence[Stmt], known: Mapping[str, Expr] = MappingProxyType({})
+                        ) -> tuple[Stmt, ...]:
+    """The body with lanes of texels where locals held them: only texels are worth a name."""
+    found = dict(known)
+    result: list[Stmt] = []
+    for stmt in body:
+        if isinstance(stmt, For):
+            result.append(replace(stmt, body=without_lane_locals(stmt.body, found)))
+            continue
+        stmt, = map_body([stmt], lambda e: map_expr(e, lambda part: found.get(
+            part.name) if isinstance(part, Local) else None))
+        if isinstance(stmt, Let) and isinstance(stmt.value, Call) and stmt.value.fn == "lane":
+            found[stmt.name] = stmt.value
+        else:
+            result.append(stmt)
+    return tuple(result)
 
 
 def splat(value: Expr) -> Expr:

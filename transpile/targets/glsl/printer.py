@@ -130,7 +130,7 @@ class Printer(TextPrinter):
         return self.hole(stop, SMALL - 1) if isinstance(stop, int) else super().bound(stop)
 
     def hole(self, value: Dim, small: int = SMALL) -> str:
-        """A number, or a place for it."""
+        """A number up to `small`, or a place for it."""
         if isinstance(value, int) and abs(value) <= small:
             return str(value)
         self.holes.append(value)
@@ -290,9 +290,15 @@ class Printer(TextPrinter):
             name = "dealt" if base(load.dtype) == "float32" else "dealtI"
             self.use(f"{name}(")
             bits = layout.layers.bit_length() - 1
-            return f"{name}({load.buffer}, {self.index(x)}, {self.index(row)}, {bits})"
+            return f"{name}({load.buffer}, {self.index(x)}, {self.shifted(row)}, {bits})"
         return (f"texelFetch({load.buffer}, ivec3({self.index(x)}, {self.index(y)}, "
                 f"{self.index(z)}), 0)")
+
+    def shifted(self, row: Dim) -> str:
+        """A row in which its constant part has one form, whatever its sign and its size."""
+        if isinstance(row, int):
+            return self.index(row)
+        return f"{self.index(row - row.const)} + {self.hole(row.const, -1)}"
 
     def index_text(self, value: Dim) -> Text:
         if isinstance(value, int):

@@ -327,13 +327,18 @@ def share_programs(sources: Sequence[Source]
     for (text, functions), members in forms.items():
         columns = list(zip(*(sources[k].holes for k in members), strict=True))
         names, kept = _uniform_names(columns)
-        filled = HOLE.sub(partial(_filled, names), text)
+        filled = tidied(HOLE.sub(partial(_filled, names), text))
         head = [f"uniform int u[{len(kept)}];"] if kept else []
         shaders.append("\n".join([*head, *_with_functions(filled, functions)]))
         for position, k in enumerate(members):
             numbers[k] = len(shaders) - 1
             uniforms[k] = tuple(column[position] for column in kept)
     return tuple(shaders), numbers, uniforms
+
+
+def tidied(text: str) -> str:
+    """Sums with a number that turned out to be negative or zero, as one writes them."""
+    return re.sub(r" \+ 0(?=,)", "", re.sub(r"\+ -(?=\d)", "- ", text))
 
 
 def _filled(names: Sequence[str], hole: re.Match[str]) -> str:

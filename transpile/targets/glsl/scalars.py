@@ -30,8 +30,6 @@ from transpile.lower.scalar import (
 CONDITION = 3
 """The precedence of `a ? b : c`."""
 
-AND, OR = 5, 4
-
 
 def _both(cell: Cell) -> Column:
     """The same for scalars and vectors."""
@@ -44,8 +42,8 @@ def _compare(sign: str, name: str, level: int) -> Column:
             "uint8x4": vector, "boolx4": vector}
 
 
-def _logical(sign: str, name: str, level: int) -> Column:
-    return {"bool": infix(sign, level), "boolx4": function(name, 2)}
+def _logical(name: str) -> Column:
+    return {"bool": function(name, 2), "boolx4": function(name, 2)}
 
 
 def _integers(name: str, cell: Cell, arity: int = 2) -> Column:
@@ -88,13 +86,11 @@ GLSL: dict[str, Mapping[str, Cell]] = {
     "less": _compare("<", "lessThan", COMPARE), "greater": _compare(">", "greaterThan", COMPARE),
     "less_equal": _compare("<=", "lessThanEqual", COMPARE),
     "greater_equal": _compare(">=", "greaterThanEqual", COMPARE),
-    "logical_and": _logical("&&", "both", AND), "logical_or": _logical("||", "either", OR),
+    "logical_and": _logical("both"), "logical_or": _logical("either"),
     "logical_xor": {"bool": infix("!=", EQUAL, commutes=False), "boolx4": function("notEqual", 2)},
     "logical_not": {"bool": Cell("!{0}", UNARY, (UNARY,)), "boolx4": function("not")},
-    "bitwise_and": {"bool": infix("&&", AND), "boolx4": function("both", 2),
-                    "": infix("&", BIT_AND)},
-    "bitwise_or": {"bool": infix("||", OR), "boolx4": function("either", 2),
-                   "": infix("|", BIT_OR)},
+    "bitwise_and": {**_logical("both"), "": infix("&", BIT_AND)},
+    "bitwise_or": {**_logical("either"), "": infix("|", BIT_OR)},
     "bitwise_xor": {"bool": infix("!=", EQUAL), "boolx4": function("notEqual", 2),
                     "": infix("^", BIT_XOR)},
     "bitwise_not": {"bool": Cell("!{0}", UNARY, (UNARY,)), "boolx4": function("not"),

@@ -7,19 +7,12 @@ from dataclasses import dataclass, replace
 
 from transpile.ir.dims import (
     Axis,
-    Dim,
-    FloorDiv,
-    Mod,
     Opaque,
     atom,
-    atoms,
     axis,
-    floordiv,
-    mod,
     substitute_axes,
-    upper,
 )
-from transpile.lower.expr import Index, Local
+from transpile.lower.expr import Local
 from transpile.lower.legalize import Gather, substitute_body
 from transpile.lower.loops import Tile, leaf
 from transpile.lower.nest import Nest
@@ -28,14 +21,15 @@ from transpile.lower.simplify import simplify
 from transpile.lower.stmt import Argument, For, Let, Stmt
 from transpile.lower.walk import map_body
 from transpile.targets.glsl.lanes import (
-    LANE_INDEX,
     NotLanesError,
     legal,
     rename_locals,
     vectorise,
     with_scalar_loads,
+    without_lane_locals,
 )
 from transpile.targets.glsl.matrices import with_matrices
+from transpile.targets.glsl.points import Finder, points_of
 from transpile.targets.glsl.textures import Layout
 
 LONGEST_TAPS = 3
@@ -62,24 +56,30 @@ class Shader:
     one_by_one: bool = False
 
 
-def build_shader(gather: Gather, layouts: Mapping[str, Layout]) -> Shader:
-    """The shader of a pass, four lanes at once where that is possible."""
+def build_shader(gather: Gather, layouts: Mapping[str, Layout], *, sliding: bool = False
+                 ) -> Shader:
+    """The shader of a pass, four lanes at once where that is possible.
+
+    Args:
+        sliding: write out the taps of a row: neighbouring pixels share what they read.
+    """
     try:
-        body = _vector_body(gather, layouts[gather.out.name])
+        body = _vector_body(gather, layouts[gather.out.name], sliding)
         return Shader(body, gather.inputs, gather.out, layouts)
     except NotLanesError:
         return Shader(_element_body(gather), gather.inputs, gather.out, layouts, True)
 
 
-def _vector_body(gather: Gather, layout: Layout) -> tuple[Stmt, ...]:
-    lets, points = _points(gather.axes, layout)
+def _vector_body(gather: Gather, layout: Layout, sliding: bool) -> tuple[Stmt, ...]:
+    points = points_of(gather.axes, layout)
     if gather.nest is not None:
-        nest, tile = _unrolled(gather.nest, sliding=has_neighbours(gather.axes, layout))
-        body = leaf(replace(nest, axes=()), tile, points)
+        nest, tile = _unrolled(gather.nest, sliding=sliding)
+        body = points.joined(leaf(replace(nest, axes=()), tile, points.values))
     else:
-        assert len(points) == 1
-        body = substitute_body(gather.body, points[0])
-    return (*lets, *with_matrices(_shared(vectorise(_simplified(body)))))
+        assert len(points.values) == 1
+        body = substitute_body(gather.body, points.values[0])
+    body = with_matrices(_shared(without_lane_locals(vectorise(_simplified(body)))))
+    return (*points.lets_for(body), *body)
 
 
 def _simplified(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -106,7 +106,7 @@ class _Sharer:
     def run(self, straight: Sequence[Stmt]) -> Sequence[Stmt]:
         taken = {s.name for s in straight if isinstance(s, Let)}
         marked = rename_locals(straight, {n: f"{n}@" for n in taken})
-        shared = share(marked)
+        shared = share(marked, lazy={})  # a read outside the texture does no harm
         names: dict[str, str] = {f"{n}@": n for n in taken}
         for stmt in shared:
             if isinstance(stmt, Let) and stmt.name not in names:
@@ -119,20 +119,11 @@ def _shared(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     return _Sharer().block(body)
 
 
-def has_neighbours(axes: Sequence[Axis], layout: Layout) -> bool:
-    """True if the rows of an invocation are pixels side by side in a row of pixels."""
-    if layout.layers == 1 or len(axes) < 2:
-        return False
-    x, last = axes[-2:]
-    return (last.extent == 4 * layout.width and isinstance(x.extent, int)
-            and x.extent % layout.layers == 0)
-
-
 def _unrolled(nest: Nest, *, sliding: bool = False) -> tuple[Nest, Tile]:
     """The innermost reduction in steps of a texel, where it is long enough.
 
     Args:
-        sliding: write out the taps of a row, too: neighbouring pixels share what they read.
+        sliding: write out the taps of a row, too.
     """
     if not nest.reds or nest.combine.startswith("arg"):
         return nest, Tile()
@@ -153,95 +144,11 @@ def _is_short(over: Axis) -> bool:
     return isinstance(over.extent, int) and over.extent <= LONGEST_TAPS
 
 
-def _points(axes: Sequence[Axis], layout: Layout) -> tuple[list[Stmt], tuple[dict[str, Dim], ...]]:
-    """Statements that find this invocation's indices, and the axes' values for each target.
-
-    Raises:
-        NotLanesError: four lanes do not lie side by side along the innermost axis.
-    """
-    column = axis("q", layout.width)
-    row = axis("r", layout.height)
-    if not axes:
-        return [], ({},)
-    last = axes[-1]
-    if len(axes) > 1 and not (isinstance(last.extent, int) and last.extent % 4 == 0):
-        raise NotLanesError
-    finder = _Finder()
-    if layout.layers == 1:
-        return finder.result([finder.point(axes, layout, column, row, "")])
-    rows = [row * layout.layers + j for j in range(layout.layers)]
-    if has_neighbours(axes, layout):
-        return finder.result(finder.neighbours(axes, layout, column, row))
-    return finder.result([finder.point(axes, layout, column, r, str(j))
-                          for j, r in enumerate(rows)])
-
-
-class _Finder:
-    """Names the parts of an index that take a division."""
-
-    def __init__(self) -> None:
-        self.lets: list[Stmt] = []
-
-    def result(self, points: Sequence[dict[str, Dim]]
-               ) -> tuple[list[Stmt], tuple[dict[str, Dim], ...]]:
-        return self.lets, tuple(points)
-
-    def point(self, axes: Sequence[Axis], layout: Layout, column: Dim, row: Dim, suffix: str
-              ) -> dict[str, Dim]:
-        texel = row * layout.width + column
-        last = axes[-1]
-        if len(axes) == 1:
-            return {last.name: texel * 4 + LANE_INDEX}
-        assert isinstance(last.extent, int)
-        run = last.extent // 4
-        found = {last.name: self.named(mod(texel, run), f"{last.name}{suffix}", run) * 4
-                 + LANE_INDEX}
-        return {**found, **self.split(axes[:-1], floordiv(texel, run), suffix)}
-
-    def neighbours(self, axes: Sequence[Axis], layout: Layout, column: Dim, row: Dim
-                   ) -> list[dict[str, Dim]]:
-        """Pixels side by side."""
-        *outer, x, channel = axes
-        assert isinstance(x.extent, int)
-        count = layout.layers
-        steps = x.extent // count
-        step = self.named(mod(row, steps), f"{x.name}{count}", steps)
-        rest = self.split(outer, floordiv(row, steps), "") if outer else {}
-        return [{**rest, x.name: step * count + j, channel.name: column * 4 + LANE_INDEX}
-                for j in range(count)]
-
-    def split(self, axes: Sequence[Axis], number: Dim, suffix: str) -> dict[str, Dim]:
-        """Indices from a row-major number."""
-        found: dict[str, Dim] = {}
-        if len(axes) > 1 and suffix:
-            # Divided as it is: what its factor and a size have in common would make other forms.
-            number = self.local(number, f"at{suffix}", upper(number))
-        for k in range(len(axes) - 1, -1, -1):
-            a = axes[k]
-            part = mod(number, a.extent) if k else number
-            found[a.name] = self.named(part, f"{a.name}{suffix}", a.extent)
-            number = floordiv(number, a.extent)
-            if k > 1:
-                number = self.named(number, f"{a.name}{suffix}Rest", None)
-        return found
-
-    def named(self, value: Dim, name: str, extent: Dim | None) -> Dim:
-        """A local for what takes a division."""
-        if not any(isinstance(a, (FloorDiv, Mod)) for a in atoms(value)):
-            return value
-        return self.local(value, name, None if extent is None else extent - 1)
-
-    def local(self, value: Dim, name: str, top: Dim | None) -> Dim:
-        """A local for an index that is `top` at most."""
-        self.lets.append(Let(name, Index(value)))
-        return atom(Opaque(Local(name, "int32"), 0, 2**31 - 1 if top is None else top))
-
-
 def _element_body(gather: Gather) -> tuple[Stmt, ...]:
     """The body for the element number `ELEMENT`."""
     size = gather.out.size
     element = atom(Opaque(Local(ELEMENT, "int32"), 0, size - 1))
-    finder = _Finder()
+    finder = Finder()
     values = finder.split(gather.axes, element, "") if gather.axes else {}
     if gather.nest is not None:
         nest, tile = _unrolled(gather.nest)
