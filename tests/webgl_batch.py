@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from transpile.compile import with_unique_names
 from transpile.emit.runtime import runtime_folder
 from transpile.ir.dims import Dim, evaluate
 from transpile.ir.graph import Graph
 from transpile.ir.interpret import bind_dims
+from transpile.naming import with_unique_names
 from transpile.passes import run_pipeline
 from transpile.targets.glsl.cpu import CpuCall
 from transpile.targets.glsl.dealing import MANY

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import numpy as np
 
 from transpile.arrange import Step, arrange
 from transpile.fuse import Group
 from transpile.ir.dims import Dim, product
-from transpile.ir.graph import Graph, Node, all_graphs, inner_graphs
+from transpile.ir.graph import Graph, Node, all_graphs
 from transpile.ir.types import TensorType
 from transpile.lower.expansion import over_names
 from transpile.lower.expr import Expr
@@ -24,6 +23,7 @@ from transpile.lower.rows import build_rows
 from transpile.lower.stmt import Argument, For, Kernel, Stmt
 from transpile.lower.storage import Storage, is_alias
 from transpile.lower.walk import arithmetic, dims_of, own_exprs, rename_buffers, statements
+from transpile.naming import with_unique_names
 from transpile.ops import registry
 from transpile.ops.compact import EXPANSIONS
 from transpile.ops.registry import Routine
@@ -106,43 +106,6 @@ def lower_optimised(graph: Graph, target: Target, lead: Target, *, reuse: bool =
     builder = _Builder(target, storage_of(part, panels_of(part, lead)))
     builder.build(part)
     return _assemble(graph, target, builder, reuse=reuse, lasting=lasting)
-
-
-def with_unique_names(graph: Graph) -> Graph:
-    """Every node named, no two alike: names serve as buffers and as labels in failures.
-
-    The graphs inside nodes are named likewise, their inputs too.
-    """
-    return _named(graph, {n.name for n in graph.inputs}, {n: n for n in graph.inputs})
-
-
-def _named(graph: Graph, taken: set[str], done: dict[Node, Node]) -> Graph:
-    """`done` holds what is named: the model's inputs, and constants that lie in several graphs."""
-    new: dict[Node, str] = {}
-    # The last node made for a variable bears its name; earlier ones get a suffix.
-    for node in reversed([n for n in graph.nodes if n not in done]):
-        own = node.name and (node.name not in taken or node.op == "input")
-        base = name = node.name if own else _described(node)
-        count = 1
-        while name in taken:
-            count += 1
-            name = f"{base}_{count}"
-        taken.add(name)
-        new[node] = name
-    for node in graph.nodes:
-        if node not in done:
-            inner = {k: _named(g, taken, done) for k, g in inner_graphs(node).items()}
-            done[node] = replace(node, inputs=tuple(done[i] for i in node.inputs), name=new[node],
-                                 attrs=MappingProxyType({**node.attrs, **inner}))
-    return replace(graph, inputs=tuple(done[n] for n in graph.inputs),
-                   outputs=tuple((n, done[v]) for n, v in graph.outputs))
-
-
-def _described(node: Node) -> str:
-    """A name for a value without a variable of its own: its layer's path, else what it is."""
-    same_line = [n for n in (node, *node.inputs) if n.where.line == node.where.line]
-    scope = next((n.where.scope for n in same_line if n.where.scope), "")
-    return scope or node.where.part_of or node.op
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from transpile.ir.graph import Graph, Node, all_graphs, map_graphs
+from transpile.naming import with_weight_names
 from transpile.ops.compact import expand_half, expand_int8, halves, quantised
 from transpile.ops.registry import make
 from transpile.passes.tools import new_constant, part_of
@@ -90,6 +91,7 @@ class Compressed:
 
 def compress(graph: Graph, storage: Storage = "float32") -> Compressed:
     """Store the constants of an optimised graph of primitive ops as `storage` where that is fit."""
+    graph = with_weight_names(graph)
     made = {node: _stored(node, storage) for one in all_graphs(graph) for node in one.constants}
     expanded = {node: node if small is None else small.expand() for node, small in made.items()}
     rounded = {node: node if small is None else new_constant(small.value, node)
