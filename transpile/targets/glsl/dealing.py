@@ -43,17 +43,19 @@ def best_shader(gather: Gather, known: Mapping[str, Layout], most: int) -> Shade
 
     Several rows where they share what they read, which is most of the time: contractions gain a
     quarter and more by `MANY`. These are taken also where `FEW` would read a little less, since
-    layers share programs only if their operands lie alike.
+    layers share programs only if their operands lie alike. Several rows, too, where one layer has
+    no room for a pixel in each row.
     """
     type_ = gather.output.type
+    flat = layout_of(type_)
     layouts = [layout for layout in (layout_of(type_, n) for n in (FEW, MANY) if n <= most)
                if layout.layers > 1 and is_natural(layout, type_) and enough_rows(layout)
                and can_deal(gather, layout)]
-    one = build_shader(gather, {**known, gather.out.name: layout_of(type_)})
+    one = build_shader(gather, {**known, gather.out.name: flat})
     if not layouts:
         return one
     few, *many = (_shader(gather, known, layout) for layout in layouts)
-    if _reads(few) > LESS * _reads(one):
+    if is_natural(flat, type_) and _reads(few) > LESS * _reads(one):
         return one
     return many[0] if many and _reads(many[0]) < LESS * _reads(one) else few
 

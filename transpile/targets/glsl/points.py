@@ -40,8 +40,7 @@ class Split:
 
         Pixels whose windows overlap then read texels of the same form, rows' ends or not.
         """
-        least, stride = self.parts[-1]
-        factor = coefficient(index, least)
+        factor = coefficient(index, self.parts[-1][0])
         if factor is None or factor == 0 or any(
                 coefficient(index, a) != factor * s for a, s in self.parts):
             return index
