@@ -120,6 +120,11 @@ export function createTexture(gl, [isFloat, width, height, layers], most, half) 
   return { texture, isFloat, layers, frames };
 }
 
+export function deleteTexture(gl, { texture, frames }) {
+  gl.deleteTexture(texture);
+  frames.forEach((frame) => gl.deleteFramebuffer(frame));
+}
+
 // Uploads elements of `view` as rows of `width` texels; the last row may be short.
 export function uploadTensor(gl, { texture, isFloat }, view, width) {
   const [type, format] = isFloat ? [gl.FLOAT, gl.RGBA] : [gl.INT, gl.RGBA_INTEGER];
@@ -181,6 +186,7 @@ export function readTensor(gl, { frames, isFloat, layers }, size, width) {
   return whole.subarray(0, size);
 }
 
+// Milliseconds of a run that reading its results waits for.
 export const lastWait = 8;
 
 // Waits until the GPU has done everything so far, without blocking the page. Looking all the time
@@ -265,10 +271,7 @@ export function createStore(gl, { plan, weights, heap }, most, half) {
   }
 
   function free() {
-    for (const { texture, frames } of store.textures) {
-      gl.deleteTexture(texture);
-      frames.forEach((frame) => gl.deleteFramebuffer(frame));
-    }
+    store.textures.forEach((one) => deleteTexture(gl, one));
     store.textures = [];
   }
 
@@ -295,23 +298,20 @@ export function createStore(gl, { plan, weights, heap }, most, half) {
   return store;
 }
 
-// From the inputs in the heap to textures that are made, or nearly so.
+// From the inputs in the heap to textures that are made, or nearly so: says as `finished` which.
 export async function runDraws(gl, store, programs, heap, check) {
   const { planned } = store;
-  planned.start = performance.now();
   planned.inputs.forEach((tensor) => store.upload(heap, tensor));
   drawAll(gl, programs, store.textures, planned.draws, store.callBetween);
   check('draws');
-  planned.early = await finished(gl, planned.time);
+  return finished(gl, planned.time);
 }
 
 // The outputs into the heap, and what the CPU makes of what is left.
 export function readResults(store, heap) {
-  const { planned } = store;
-  planned.results.forEach((tensor) => store.download(heap, tensor));
-  if (planned.tail) store.callBetween(planned.tail);
-  // A wait that was too long is no measure of the next one.
-  planned.time = (performance.now() - planned.start) * (planned.early ? 0.9 : 1);
+  const { results, tail } = store.planned;
+  results.forEach((tensor) => store.download(heap, tensor));
+  if (tail) store.callBetween(tail);
 }
 
 export function checkErrors(gl, what) {
@@ -362,9 +362,12 @@ export async function openWebgl(model, { canvas, onProgress, debug, target, prec
     }
     try {
       store.fill(dims);
-      await runDraws(gl, store, programs, model.heap(), check);
+      const start = performance.now();
+      const early = await runDraws(gl, store, programs, model.heap(), check);
       if (watch.losses) throw new Error(contextLost);
       readResults(store, model.heap());
+      // A wait that was too long is no measure of the next one.
+      store.planned.time = (performance.now() - start) * (early ? 0.9 : 1);
       check('results');
     } catch (error) {
       if (error.message !== contextLost || attempt > 2) throw error;

@@ -5,10 +5,9 @@
 export function dealTargets(gl, half) {
   let most = 4;
   if (gl.getParameter(gl.MAX_DRAW_BUFFERS) >= 8) {
-    const { texture, frames } = createTexture(gl, [1, 1, 1, 8], 8, half);
+    const probe = createTexture(gl, [1, 1, 1, 8], 8, half);
     if (gl.checkFramebufferStatus(gl.FRAMEBUFFER) === gl.FRAMEBUFFER_COMPLETE) most = 8;
-    gl.deleteFramebuffer(frames[0]);
-    gl.deleteTexture(texture);
+    deleteTexture(gl, probe);
   }
   return { most, split: (source) => splitTargets(source, most) };
 }

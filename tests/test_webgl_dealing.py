@@ -12,7 +12,6 @@ from webgl_batch import webgl_plan
 
 import transpile
 from transpile import nn
-from transpile.compile import lower_all
 from transpile.targets.glsl import dealing
 from transpile.targets.glsl.dealing import FEW, MANY
 from transpile.targets.glsl.programs import Draw
@@ -71,21 +70,3 @@ def drawn(function: Callable[[Any], Any], size: int) -> tuple[int, str]:
     draw = plan.draws[1]
     assert isinstance(draw, Draw)
     return plan.textures[draw.output].layers, plan.shaders[draw.program].split("void main()")[1]
-
-
-@pytest.mark.parametrize("size", [8, 64])
-def test_targets_find_weights_without_names(size: int) -> None:
-    """Of which one target's passes make others than those of another."""
-    def model(x: Any) -> Any:
-        for factor, (inputs, outputs) in enumerate(((3, 32), (32, 64), (64, 64)), 1):
-            x = nn.relu(nn.conv2d(x, weights(outputs, inputs, 3, 3) * factor, padding=1))
-        return nn.adaptive_avg_pool2d(x, 1)
-
-    graph = transpile.trace(transpile.model(x=transpile.spec("float32", (1, 3, size, size)))(model))
-    js, webgl = lower_all(graph, ("js", "webgl"))
-    found = {n.name: n.value for n in js.graph.constants}
-    stored = {b.name for b in js.buffers}
-    for node in webgl.graph.constants:
-        if node.value.size > 1:
-            assert node.name in stored
-            np.testing.assert_array_equal(node.value, found[node.name])

@@ -32,10 +32,7 @@ async function runPlan({ shaders, textures, uploads, draws, results }, most) {
   const outputs = results.map(([texture, size, width]) =>
     encode(webgl.readTensor(gl, made[texture], size, width)));
   const error = gl.getError();
-  for (const { texture, frames } of made) {
-    gl.deleteTexture(texture);
-    frames.forEach((frame) => gl.deleteFramebuffer(frame));
-  }
+  made.forEach((one) => webgl.deleteTexture(gl, one));
   return error ? `WebGL error ${error}` : outputs;
 }
 

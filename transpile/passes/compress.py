@@ -91,7 +91,7 @@ class Compressed:
 
 def compress(graph: Graph, storage: Storage = "float32") -> Compressed:
     """Store the constants of an optimised graph of primitive ops as `storage` where that is fit."""
-    graph = with_weight_names(graph)
+    graph = with_weight_names(graph)  # before targets change it, each in its own way
     made = {node: _stored(node, storage) for one in all_graphs(graph) for node in one.constants}
     expanded = {node: node if small is None else small.expand() for node, small in made.items()}
     rounded = {node: node if small is None else new_constant(small.value, node)

@@ -7,6 +7,7 @@ Two functions exist only here and in the printer: `matrix(w0, w1, w2, w3)` and `
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,10 @@ class _Term:
     vector: Local
     lane: int
     column: Local
+
+
+_Sum = tuple[str, Local, tuple[Local, ...]]
+"""A total, the vector whose lanes its steps take, and their columns in order."""
 
 
 def with_matrices(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
@@ -49,38 +54,38 @@ def _inside(stmt: For | If) -> Stmt:
 
 def _gathered(block: Sequence[Stmt]) -> Iterator[Stmt]:
     """Each four steps of a sum as one, where the last of them stood."""
-    groups = _groups(block)
-    last = {max(places): columns for places, columns in groups.items()}
-    dropped = {place for places in groups for place in places}
+    sums = _sums(block)
+    last = {max(places): one for places, one in sums.items()}
+    dropped = {place for places in sums for place in places}
     names: dict[tuple[Local, ...], Local] = {}
     for place, stmt in enumerate(block):
         if place not in dropped:
             yield stmt
         elif place in last:
-            columns = last[place]
+            total, vector, columns = last[place]
             if columns not in names:
                 names[columns] = Local(f"matrix@{columns[0].name}", MATRIX)
                 yield Let(names[columns].name, Call("matrix", columns, MATRIX))
-            term = _term(stmt)
-            assert term is not None
-            product = Call("product", (names[columns], term.vector), "float32x4")
-            total = Local(term.total, "float32x4")
-            yield Assign(term.total, Call("add", (total, product), "float32x4"))
+            product = Call("product", (names[columns], vector), "float32x4")
+            yield Assign(total, Call("add", (Local(total, "float32x4"), product), "float32x4"))
 
 
-def _groups(block: Sequence[Stmt]) -> dict[tuple[int, ...], tuple[Local, ...]]:
-    """The places of four steps by the lanes of one texel, and their columns in order."""
+def _sums(block: Sequence[Stmt]) -> dict[tuple[int, ...], _Sum]:
+    """Four steps by the lanes of one texel, by their places, where sums share the columns."""
     terms = {place: t for place, s in enumerate(block) if (t := _term(s)) is not None}
     other = {p.name for place, s in enumerate(block) if place not in terms
              for e in own_exprs(s) for p in parts(e) if isinstance(p, Local)}
-    found: dict[tuple[str, str], dict[int, int]] = {}
+    found: dict[tuple[str, Local], dict[int, int]] = {}
     for place, term in terms.items():
         if term.total not in other:  # nothing looks at the sum between the steps
-            found.setdefault((term.total, term.vector.name), {}).setdefault(term.lane, place)
-    groups = {tuple(lanes[n] for n in range(4)): tuple(terms[lanes[n]].column for n in range(4))
-              for lanes in found.values() if len(lanes) == 4}
-    columns = list(groups.values())
-    return {places: c for places, c in groups.items() if columns.count(c) > 1}
+            found.setdefault((term.total, term.vector), {}).setdefault(term.lane, place)
+    sums: dict[tuple[int, ...], _Sum] = {}
+    for (total, vector), lanes in found.items():
+        if len(lanes) == 4:
+            places = tuple(lanes[n] for n in range(4))
+            sums[places] = total, vector, tuple(terms[p].column for p in places)
+    uses = Counter(columns for _, _, columns in sums.values())
+    return {places: one for places, one in sums.items() if uses[one[2]] > 1}
 
 
 def _term(stmt: Stmt) -> _Term | None:

@@ -77,10 +77,12 @@ class Points:
     def lets_for(self, body: Sequence[Stmt]) -> tuple[Let, ...]:
         """The statements that a body needs."""
         kept: list[Let] = []
+        used = _locals(body)
         for let in reversed(self.lets):
-            if let.name in _locals([*kept, *body]):
-                kept.insert(0, let)
-        return tuple(kept)
+            if let.name in used:
+                kept.append(let)
+                used |= _locals([let])
+        return tuple(reversed(kept))
 
 
 def _locals(body: Sequence[Stmt]) -> set[str]:
