@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from transpile.ir.dims import Axis, Dim, atom, axis, substitute_axes
 from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
@@ -35,12 +37,15 @@ class Tile:
         unroll: reduction axes that are written out instead of looped over.
         lanes: the axis of which a vector holds four points; its factor counts vectors.
         order: all axes, the outermost first; empty for the order of the nest.
+        steps: points of the innermost reduction that one body adds up before their sum joins
+            the total; of a reduction "sum" over a fixed size only.
     """
 
     factors: tuple[tuple[str, int], ...] = ()
     unroll: tuple[str, ...] = ()
     lanes: str = ""
     order: tuple[str, ...] = ()
+    steps: int = 1
 
     def factor(self, over: Axis) -> int:
         return dict(self.factors).get(over.name, 1)
@@ -140,7 +145,7 @@ def leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:
     result: list[Stmt] = [Declare(n, identity(nest.combine, dtype)) for n in names]
     if nest.combine.startswith("arg"):
         result += [Declare(f"{n}At", Const(0, "int32")) for n in names]
-    result += _reduce(nest, tile, nest.reds, points, names, {})
+    result += _reduce(nest, tile, points, names)
     final = [Local(n, dtype) if not nest.combine.startswith("arg") else Local(f"{n}At", "int32")
              for n in names]
     result += share([_store(nest, p, local) for p, local in zip(points, final, strict=True)],
@@ -148,29 +153,39 @@ def leaf(nest: Nest, tile: Tile, points: tuple[Point, ...]) -> tuple[Stmt, ...]:
     return tuple(result)
 
 
-def _reduce(nest: Nest, tile: Tile, reds: tuple[Axis, ...], points: tuple[Point, ...],
-            names: list[str], fixed: Point) -> list[Stmt]:
-    unrolled = [r for r in reds if r.name in tile.unroll and isinstance(r.extent, int)]
-    loops = [r for r in reds if r not in unrolled]
-    body: list[Stmt] = []
-    for values in itertools.product(*(range(r.extent) for r in unrolled)):
-        at = {**fixed, **{r.name: v for r, v in zip(unrolled, values, strict=True)}}
-        for point, name in zip(points, names, strict=True):
-            body.append(_accumulate(nest, {**point, **at}, name))
-    result: list[Stmt] = list(share(body))
+def _reduce(nest: Nest, tile: Tile, points: tuple[Point, ...], names: list[str]) -> list[Stmt]:
+    unrolled = [r for r in nest.reds if r.name in tile.unroll and isinstance(r.extent, int)]
+    loops = [r for r in nest.reds if r not in unrolled]
+    written_out = [dict(zip((r.name for r in unrolled), values, strict=True))
+                   for values in itertools.product(*(range(r.extent) for r in unrolled))]
+
+    def body(steps: Sequence[Point] = ({},)) -> tuple[Stmt, ...]:
+        return share([_accumulate(nest, [{**point, **at, **step} for step in steps], name)
+                      for at in written_out for point, name in zip(points, names, strict=True)])
+    result = list(body())
+    if loops and tile.steps > 1:
+        inner = loops.pop()
+        main = Axis(inner.name, inner.extent - tile.steps + 1)
+        stop = inner.extent - inner.extent % tile.steps
+        steps = [{inner.name: axis(main.name, main.extent) + n} for n in range(tile.steps)]
+        rest = [For(inner, tuple(result), stop, inner.extent)] if stop != inner.extent else []
+        result = [For(main, body(steps), 0, stop, tile.steps), *rest]
     for red in reversed(loops):
         result = [For(red, tuple(result), 0, red.extent)]
     return result
 
 
-def _accumulate(nest: Nest, point: Point, name: str) -> Stmt:
-    value = simplify(substitute_expr(nest.body, point))
+def _accumulate(nest: Nest, points: Sequence[Point], name: str) -> Stmt:
+    """A total and the values at some points, which are combined before they join it."""
+    value, *others = (simplify(substitute_expr(nest.body, p)) for p in points)
     total = Local(name, value.dtype)
     if not nest.combine.startswith("arg"):
+        value = functools.reduce(partial(combine_expr, nest.combine), others, value)
         return Assign(name, combine_expr(nest.combine, total, value))
+    assert not others
     position: Dim = 0
     for red in nest.reds:
-        position = position * red.extent + point.get(red.name, atom(red))
+        position = position * red.extent + points[0].get(red.name, atom(red))
     better = call("greater" if nest.combine == "argmax" else "less", value, total)
     if value.dtype == "float32":  # the first NaN wins, as in NumPy
         first_nan = call("logical_and", call("isnan", value), call("logical_not",

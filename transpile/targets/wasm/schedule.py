@@ -2,7 +2,8 @@
 
 Sixteen vector registers hold a tile's accumulators, a spread operand per row and one streamed
 vector: 2 rows x 16 columns and 4 x 8 reach the multiply-add rate, larger tiles spill. The
-innermost reduction is never written out: V8 up to Node 20 halves its speed then.
+innermost reduction is not written out: V8 up to Node 20 loads all that a body needs before it
+computes, so that totals would no longer fit the registers beside it, and halves its speed.
 """
 
 from __future__ import annotations
@@ -81,10 +82,10 @@ def _tile(nest: Nest, lane: Axis) -> Tile:
     if row is not None:
         factors[row.name] = _rows(row.extent, 8 // vectors if spread else 4)
     elif spread and any(a.name == "panel" for a in nest.axes):
-        factors["panel"] = 2
+        factors["panel"] = COPIES // vectors
     points = vectors * factors.get(row.name, 1) if row is not None else vectors
     return Tile(tuple(factors.items()), _unrolled(nest, TAPS // points, spread), lane.name,
-                _order(nest, along, lane))
+                _order(nest, along, lane), _steps(nest, along, loads) if row is None else 1)
 
 
 def _row_axis(nest: Nest, along: list[Load], lane: Axis) -> Axis | None:
@@ -94,6 +95,17 @@ def _row_axis(nest: Nest, along: list[Load], lane: Axis) -> Axis | None:
                 coefficient(e.index, candidate) == 0 for e in along):
             return candidate
     return None
+
+
+def _steps(nest: Nest, along: list[Load], loads: list[Load]) -> int:
+    """Steps in one body of a matrix's product with a vector, which streams the matrix.
+
+    4 totals of two steps, their 8 vectors of the matrix and 2 spread numbers fit the registers;
+    of 8 totals of one step V8 keeps some in memory, and each step waits for those.
+    """
+    inner = nest.reds[-1].extent
+    product = nest.combine == "sum" and len(along) == 1 and len(loads) == 2
+    return 2 if product and isinstance(inner, int) and inner > 1 else 1
 
 
 def _rows(extent: Dim, most: int) -> int:
