@@ -113,9 +113,9 @@ def exp_parts(x: Expr) -> tuple[Expr, Expr]:
     return add(mul(horner(r, *EXP), r, r), r), whole_n
 
 
-EXP = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1,
-       5.0000001201e-1)
-"""exp(r) = 1 + r + r^2 EXP(r) for |r| <= ln(2) / 2: the polynomial of Cephes `expf`."""
+EXP = (1.3814540579915047e-3, 8.36874544620514e-3, 4.166838899254799e-2, 1.666652113199234e-1,
+       4.999999403953552e-1)
+"""exp(r) = 1 + r + r^2 EXP(r) for |r| <= ln(2) / 2: least largest relative error, 3.1e-9."""
 
 
 def scaled(value: Expr, n: Expr) -> Expr:
@@ -182,32 +182,34 @@ def log1p(x: Expr) -> Expr:
 
 
 def tanh(x: Expr) -> Expr:
-    """6.3 ulp: a rational function (Eigen's coefficients) up to 9, where it is 1."""
+    """5.7 ulp: a rational function up to 9, where it is 1."""
     bounded = call("at_most", call("at_least", x, -9.0), 9.0)
     square = mul(bounded, bounded)
-    p = horner(square, -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11,
-               5.12229709037114e-08, 1.48572235717979e-05, 6.37261928875436e-04,
-               4.89352455891786e-03)
-    q = horner(square, 1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03,
-               4.89352518554385e-03)
-    return mul(bounded, div(p, q))
+    return div(mul(bounded, horner(square, *TANH_TOP)), horner(square, *TANH_BOTTOM))
+
+
+# tanh(x) = x P(x^2) / Q(x^2) on [-9, 9] with the least largest relative error, 2.1e-8.
+TANH_TOP = (1.3354655159503181e-8, 2.0609077182598412e-5, 3.495587734505534e-3,
+            0.13381025195121765, 1.0)
+TANH_BOTTOM = (7.776555435157206e-7, 3.28563415678218e-4, 2.5876980274915695e-2,
+               0.4671434164047241, 1.0)
 
 
 def sigmoid(x: Expr) -> Expr:
-    """1.9 ulp; 0 below -88.73.
+    """1.9 ulp; 0 below -89.07.
 
     1 / (1 + exp(-x)), where exp(-x) takes one power of two and no more: what would be subnormal is
     lost in the sum.
     """
-    inside = call("at_most", call("at_least", x, -89.0), 87.0)
+    inside = call("at_most", call("at_least", x, -89.1), 87.0)
     halved = INTEGERS + 126  # 126 is the bias of 2**(n - 1), which is finite up to the last n
     beside = add(mul(inside, -LOG2_E), halved)
     n = sub(beside, halved)
     r = add(inside, mul(n, LN2_HIGH), mul(n, LN2_LOW))  # exp(-x) is exp(-r) 2**n
-    odd_turned = [-c if k % 2 == 0 else c for k, c in enumerate(EXP)]
+    odd_turned = [-c if (len(EXP) - k) % 2 == 0 else c for k, c in enumerate(EXP)]
     p = sub(mul(horner(r, *odd_turned), r, r), r)
     power = from_bits(shift("shift_left", bits(beside), 23))
-    return div(1.0, add(mul(add(p, 1.0), power, 2.0), 1.0))
+    return div(0.5, add(mul(add(p, 1.0), power), 0.5))
 
 
 # erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: the coefficients of Eigen's and XLA's float32 erf.

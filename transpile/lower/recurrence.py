@@ -17,8 +17,17 @@ from transpile.lower.stmt import Assign, Declare, For, Let, Stmt, Store
 from transpile.ops.recurrence import CELLS, Activation, activation
 from transpile.ops.registry import Accessor
 
-UNROLL = 2
-"""States in one step of the product's loop: more would need more registers than there are."""
+REGISTERS = 15
+"""Of vectors, besides the one that V8 keeps for itself."""
+
+
+def states_at_once(width: int) -> int:
+    """States in one step of the product's loop, two at most.
+
+    V8 loads all that a step needs before it computes: `width` totals, and for each state as many
+    columns and the state itself.
+    """
+    return max(1, min(2, (REGISTERS - width) // (width + 1)))
 
 
 def _relu(x: Expr) -> Expr:
@@ -167,12 +176,13 @@ class _Layer:
         def grow(k: Dim) -> list[Assign]:
             return [Assign(f"sum{s}", call("add", Local(f"sum{s}"), call(
                 "mul", Load(source, k), self._at(panel, k, s, j)))) for s in places]
-        whole = self.hidden - self.hidden % UNROLL
-        k = Axis("k", whole - UNROLL + 1)
+        states = states_at_once(len(places))
+        whole = self.hidden - self.hidden % states
+        k = Axis("k", whole - states + 1)
         result: list[Stmt] = [Declare(f"sum{s}", Const(0.0)) for s in places]
         if whole:
-            body = [s for u in range(UNROLL) for s in grow(_var(k) + u)]
-            result.append(For(k, share(body), 0, whole, UNROLL))
+            body = [s for u in range(states) for s in grow(_var(k) + u)]
+            result.append(For(k, share(body), 0, whole, states))
         return result + [s for rest in range(whole, self.hidden) for s in grow(rest)]
 
     def _at(self, panel: Dim, k: Dim, place: int, j: Dim) -> Expr:
@@ -186,22 +196,24 @@ def _loop(over: Axis, body: Sequence[Stmt]) -> For:
 
 
 def _lstm(layer: _Layer) -> Iterator[Stmt]:
-    """Hochreiter, Schmidhuber 1997; with peepholes Gers, Schmidhuber 2000."""
+    """Hochreiter, Schmidhuber 1997; with peepholes Gers, Schmidhuber 2000.
+
+    A loop for the cells and one for the states: short bodies overlap better in a processor.
+    """
     yield layer.product(layer.scratch("h"), 0, 4)
-    cell, new = layer.state("c"), Local("cell")
+    cell = layer.state("c")
     i, f, g, o = map(layer.gate, range(4))
     if layer.extra:
         at_i, at_o, at_f = (layer.extra[0](layer.unit + layer.hidden * k) for k in range(3))
         i, f = (call("add", x, call("mul", p, cell)) for x, p in ((i, at_i), (f, at_f)))
-        o = call("add", o, call("mul", at_o, new))
-    add_new = Local("input")
+        o = call("add", o, call("mul", at_o, cell))
+    add_new = layer.apply(0, i)
     keep = call("sub", Const(1.0), add_new) if layer.coupled else layer.apply(0, f)
+    yield _loop(layer.axis, [layer.keep("c", call(
+        "add", call("mul", keep, cell), call("mul", add_new, layer.apply(1, g))))])
     yield _loop(layer.axis, [
-        Let("input", layer.apply(0, i)),
-        Let("cell", call("add", call("mul", keep, cell),
-                         call("mul", add_new, layer.apply(1, g)))),
-        Let("hidden", call("mul", layer.apply(0, o), layer.bare(2, new))),
-        *_results(layer, Local("hidden")), layer.keep("c", new)])
+        Let("hidden", call("mul", layer.apply(0, o), layer.bare(2, cell))),
+        *_results(layer, Local("hidden"))])
 
 
 def _gru(layer: _Layer) -> Iterator[Stmt]:

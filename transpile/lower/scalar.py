@@ -330,8 +330,16 @@ def decomposed(value: Expr, column: str, known: dict[Expr, Expr] | None = None) 
     return known[value]
 
 
+RATIOS = ("sigmoid", "tanh")
+"""Functions that decompose into a division, whose operands two of them may share."""
+
+
 def _decomposed(value: Call, column: str, known: dict[Expr, Expr]) -> Expr:
     args = tuple(decomposed(a, column, known) for a in value.args)
+    if value.fn == "mul" and all(isinstance(a, Call) and a.fn in RATIOS for a in value.args):
+        if all(isinstance(a, Call) and a.fn == "div" for a in args):
+            (a, b), (c, d) = (a.args for a in args)
+            return call("div", call("mul", a, c), call("mul", b, d))
     row = SCALARS[value.fn]
     if row.cell(column, args[0].dtype) is not None:
         return value if args == value.args else Call(value.fn, args, value.dtype)

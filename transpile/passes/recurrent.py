@@ -8,8 +8,8 @@ from transpile.ir.graph import Graph, Node, constant
 from transpile.lower.scalar import LANES
 from transpile.ops.recurrence import packed
 
-WIDTH = 4
-"""Vectors side by side in a panel: with two states in a step they fill the registers."""
+WIDTHS = (4, 7)
+"""Vectors side by side in a panel that fill the registers, see `lower/recurrence.py`."""
 
 
 def recurrent(graph: Graph) -> Graph:
@@ -21,8 +21,14 @@ def _rule(node: Node) -> Node | None:
     if node.op != "recurrence" or not node.inputs[1].is_constant:
         return None
     weight = node.inputs[1]
-    if weight.type.rank != 2 or weight.value.shape[1] < WIDTH * LANES:
+    if weight.type.rank != 2 or weight.value.shape[1] < WIDTHS[0] * LANES:
         return None
-    new = constant(packed(weight.value, WIDTH, LANES), weight.name, weight.where,
+    width = min(WIDTHS, key=lambda w: _loads(weight.value.shape[1], w))
+    new = constant(packed(weight.value, width, LANES), weight.name, weight.where,
                    parameter=bool(weight.attrs["parameter"]))
     return replace(node, inputs=(node.inputs[0], new, *node.inputs[2:]))
+
+
+def _loads(columns: int, width: int) -> int:
+    """Loads for one state: what bounds a step. Each panel loads the state itself as well."""
+    return -(-columns // (width * LANES)) * (width + 1)
