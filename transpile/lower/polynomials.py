@@ -32,6 +32,16 @@ def horner(x: Expr, *coefficients: float) -> Expr:
     return result
 
 
+def by_pairs(x: Expr, *coefficients: float) -> Expr:
+    """The same as `horner` over x^2 with linear parts: half the chain, for a product more."""
+    square = mul(x, x)
+    first = 2 - len(coefficients) % 2
+    result = horner(x, *coefficients[:first])
+    for at in range(first, len(coefficients), 2):
+        result = add(mul(result, square), horner(x, *coefficients[at:at + 2]))
+    return result
+
+
 def add(*terms: Expr | float) -> Expr:
     result = terms[0]
     for term in terms[1:]:
@@ -110,7 +120,7 @@ def exp_parts(x: Expr) -> tuple[Expr, Expr]:
     n = sub(beside, INTEGERS)
     r = sub(sub(x, mul(n, LN2_HIGH)), mul(n, LN2_LOW))
     whole_n = sub(bits(beside), number(INTEGERS_BITS, bits(beside)))
-    return add(mul(horner(r, *EXP), r, r), r), whole_n
+    return add(mul(by_pairs(r, *EXP), mul(r, r)), r), whole_n
 
 
 EXP = (1.3814540579915047e-3, 8.36874544620514e-3, 4.166838899254799e-2, 1.666652113199234e-1,
@@ -132,7 +142,7 @@ def exp(x: Expr) -> Expr:
 
 
 def expm1(x: Expr) -> Expr:
-    """1.5 ulp."""
+    """1.4 ulp."""
     inside = call("at_most", call("at_least", x, -20.0), 89.0)
     p, n = exp_parts(inside)
     half = shift("shift_right", n, 1)
@@ -182,10 +192,10 @@ def log1p(x: Expr) -> Expr:
 
 
 def tanh(x: Expr) -> Expr:
-    """5.7 ulp: a rational function up to 9, where it is 1."""
+    """5.2 ulp: a rational function up to 9, where it is 1."""
     bounded = call("at_most", call("at_least", x, -9.0), 9.0)
     square = mul(bounded, bounded)
-    return div(mul(bounded, horner(square, *TANH_TOP)), horner(square, *TANH_BOTTOM))
+    return div(mul(bounded, by_pairs(square, *TANH_TOP)), by_pairs(square, *TANH_BOTTOM))
 
 
 # tanh(x) = x P(x^2) / Q(x^2) on [-9, 9] with the least largest relative error, 2.1e-8.
@@ -196,7 +206,7 @@ TANH_BOTTOM = (7.776555435157206e-7, 3.28563415678218e-4, 2.5876980274915695e-2,
 
 
 def sigmoid(x: Expr) -> Expr:
-    """1.9 ulp; 0 below -89.07.
+    """2.4 ulp; 0 below -89.07.
 
     1 / (1 + exp(-x)), where exp(-x) takes one power of two and no more: what would be subnormal is
     lost in the sum.
@@ -207,9 +217,9 @@ def sigmoid(x: Expr) -> Expr:
     n = sub(beside, halved)
     r = add(inside, mul(n, LN2_HIGH), mul(n, LN2_LOW))  # exp(-x) is exp(-r) 2**n
     odd_turned = [-c if (len(EXP) - k) % 2 == 0 else c for k, c in enumerate(EXP)]
-    p = sub(mul(horner(r, *odd_turned), r, r), r)
+    value = add(mul(by_pairs(r, *odd_turned), mul(r, r)), sub(number(1.0, r), r))
     power = from_bits(shift("shift_left", bits(beside), 23))
-    return div(0.5, add(mul(add(p, 1.0), power), 0.5))
+    return div(0.5, add(mul(value, power), 0.5))
 
 
 # erf(x) = x P(x^2) / Q(x^2) on [-4, 4]: the coefficients of Eigen's and XLA's float32 erf.

@@ -6,8 +6,10 @@ the cell's arithmetic for one unit after the other, which may so change the stat
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from transpile.ir.dims import Axis, Dim, axis
 from transpile.lower.expr import Const, Expr, Load, Local, call
@@ -74,6 +76,11 @@ def _var(a: Axis) -> Dim:
     return axis(a.name, a.extent)
 
 
+def _number(size: Dim) -> int:
+    assert isinstance(size, int)
+    return size
+
+
 @dataclass
 class _Layer:
     """One layer in the making.
@@ -81,6 +88,7 @@ class _Layer:
     Attributes:
         extra: what comes after the states: a bias, or peepholes.
         mask: what a step gives that is masked: "zero", or "hold"; "" where none is.
+        panel: how the weight lies, see `ops/recurrence.py`.
         functions: activations, in the order of ONNX.
         unit: the hidden unit that the cell's arithmetic is for.
         at: time and row of the batch.
@@ -95,13 +103,12 @@ class _Layer:
     clip: float
     coupled: bool
     mask: str
+    panel: int
     scratches: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        size = self.states[0].type.shape[1]
-        assert isinstance(size, int)
-        self.hidden = size
-        self.axis = Axis("j", size)
+        self.hidden = _number(self.states[0].type.shape[1])
+        self.axis = Axis("j", self.hidden)
         self.unit = _var(self.axis)
         self.at: tuple[Dim, Dim] = (0, 0)
 
@@ -144,51 +151,53 @@ class _Layer:
     # ---- the product
 
     @property
-    def panel(self) -> tuple[int, int, int]:
-        """How many panels, columns of one that share a loop, and the distance between these.
-
-        A weight that is not in panels is one, whose columns are the gates of one unit.
-        """
-        shape = self.weight.type.shape
-        count, _, width, lanes = shape if len(shape) == 4 else (1, 0, shape[1], self.hidden)
-        assert isinstance(count, int) and isinstance(width, int) and isinstance(lanes, int)
-        return count, width if len(shape) == 4 else width // lanes, lanes
-
-    @property
     def sums(self) -> str:
-        count, width, lanes = self.panel
-        return self.scratch("sums", count * width * lanes)
+        return self.scratch("sums", _number(self.weight.type.size) // self.hidden)
 
-    def product(self, source: str, first: int, last: int) -> Stmt:
+    def product(self, source: str, first: int, last: int) -> Iterator[Stmt]:
         """Gates of a vector's product with the weight, from one on and before another."""
-        count, width, lanes = self.panel
-        start, stop = first * self.hidden, last * self.hidden
-        step = width * lanes
-        panel, lane = Axis("panel", -(-stop // step)), Axis("j", lanes)
-        at, j = _var(panel), _var(lane)
-        places = range(width) if count > 1 else range(start // lanes, -(-stop // lanes))
-        body = self._columns(source, at, j, places)
-        body += [Store(self.sums, at * step + lanes * s + j, Local(f"sum{s}")) for s in places]
-        return For(panel, (_loop(lane, body),), start // step, panel.extent)
+        if not self.panel:
+            def column(gate: int) -> Dim:
+                return self.unit + self.hidden * (first + gate)
+            yield _loop(self.axis, self._columns(
+                source, last - first, column, lambda k, gate: self.weight(k, column(gate))))
+            return
+        rows, lanes = map(_number, self.weight.type.shape)
+        vectors = rows // self.hidden
+        start, stop = first * self.hidden // lanes, -(-last * self.hidden // lanes)
+        whole, rest = divmod(vectors, self.panel)
+        panels = range(start // self.panel, min(whole, -(-stop // self.panel)))
+        if panels:
+            panel = Axis("panel", panels.stop)
+            body = self._panel(source, _var(panel) * self.panel, self.panel)
+            yield For(panel, (body,), panels.start, panels.stop)
+        if stop > vectors - rest:
+            yield self._panel(source, vectors - rest, rest)
 
-    def _columns(self, source: str, panel: Dim, j: Dim, places: Sequence[int]) -> list[Stmt]:
-        """One column at each place, in one loop over the state."""
-        def grow(k: Dim) -> list[Assign]:
-            return [Assign(f"sum{s}", call("add", Local(f"sum{s}"), call(
-                "mul", Load(source, k), self._at(panel, k, s, j)))) for s in places]
-        states = states_at_once(len(places))
-        whole = self.hidden - self.hidden % states
-        k = Axis("k", whole - states + 1)
-        result: list[Stmt] = [Declare(f"sum{s}", Const(0.0)) for s in places]
+    def _panel(self, source: str, at: Dim, width: int) -> Stmt:
+        """The columns of a panel that begins with vector `at`."""
+        lane = Axis("j", self.weight.type.shape[1])
+        j, before = _var(lane), at * self.hidden
+        return _loop(lane, self._columns(
+            source, width, lambda s: (at + s) * lane.extent + j,
+            lambda k, s: self.weight(before + k * width + s, j)))
+
+    def _columns(self, source: str, count: int, column: Callable[[int], Dim],
+                 weight: Callable[[Dim, int], Expr]) -> list[Stmt]:
+        """Some columns of the product, all of them in one loop over the state."""
+        def grow(states: Sequence[Dim]) -> list[Stmt]:
+            return [Assign(f"sum{s}", call("add", Local(f"sum{s}"), functools.reduce(
+                partial(call, "add"), [call("mul", Load(source, k), weight(k, s))
+                                       for k in states]))) for s in range(count)]
+        step = states_at_once(count)
+        whole = self.hidden - self.hidden % step
+        k = Axis("k", whole - step + 1)
+        result: list[Stmt] = [Declare(f"sum{s}", Const(0.0)) for s in range(count)]
         if whole:
-            body = [s for u in range(states) for s in grow(_var(k) + u)]
-            result.append(For(k, share(body), 0, whole, states))
-        return result + [s for rest in range(whole, self.hidden) for s in grow(rest)]
-
-    def _at(self, panel: Dim, k: Dim, place: int, j: Dim) -> Expr:
-        if self.weight.type.rank == 4:
-            return self.weight(panel, k, place, j)
-        return self.weight(k, j + self.hidden * place)
+            body = grow([_var(k) + u for u in range(step)])
+            result.append(For(k, share(body), 0, whole, step))
+        result += [s for rest in range(whole, self.hidden) for s in grow([rest])]
+        return result + [Store(self.sums, column(s), Local(f"sum{s}")) for s in range(count)]
 
 
 def _loop(over: Axis, body: Sequence[Stmt]) -> For:
@@ -200,7 +209,7 @@ def _lstm(layer: _Layer) -> Iterator[Stmt]:
 
     A loop for the cells and one for the states: short bodies overlap better in a processor.
     """
-    yield layer.product(layer.scratch("h"), 0, 4)
+    yield from layer.product(layer.scratch("h"), 0, 4)
     cell = layer.state("c")
     i, f, g, o = map(layer.gate, range(4))
     if layer.extra:
@@ -218,7 +227,7 @@ def _lstm(layer: _Layer) -> Iterator[Stmt]:
 
 def _gru(layer: _Layer) -> Iterator[Stmt]:
     """Cho et al. 2014, the reset gate applied after the recurrent product."""
-    yield layer.product(layer.scratch("h"), 0, 3)
+    yield from layer.product(layer.scratch("h"), 0, 3)
     inner = call("add", layer.product_of(2), layer.extra[0](layer.unit))
     new = call("add", layer.given(2), call("mul", layer.apply(0, layer.gate(0)), inner))
     yield _loop(layer.axis, _mixed(layer, layer.apply(0, layer.gate(1)), layer.apply(1, new)))
@@ -226,12 +235,12 @@ def _gru(layer: _Layer) -> Iterator[Stmt]:
 
 def _gru_before(layer: _Layer) -> Iterator[Stmt]:
     """The same with the reset gate applied to the state, before the product."""
-    yield layer.product(layer.scratch("h"), 0, 2)
+    yield from layer.product(layer.scratch("h"), 0, 2)
     reset = call("mul", layer.apply(0, layer.gate(0)), layer.state("h"))
     yield _loop(layer.axis, [
         Store(layer.scratch("reset"), layer.unit, reset),
         Store(layer.scratch("update"), layer.unit, layer.apply(0, layer.gate(1)))])
-    yield layer.product(layer.scratch("reset"), 2, 3)
+    yield from layer.product(layer.scratch("reset"), 2, 3)
     yield _loop(layer.axis, _mixed(layer, layer.state("update"), layer.apply(1, layer.gate(2))))
 
 
@@ -245,7 +254,7 @@ def _mixed(layer: _Layer, update: Expr, fresh: Expr) -> list[Stmt]:
 
 def _rnn(layer: _Layer) -> Iterator[Stmt]:
     """Elman 1990."""
-    yield layer.product(layer.scratch("h"), 0, 1)
+    yield from layer.product(layer.scratch("h"), 0, 1)
     yield _loop(layer.axis, [Let("hidden", layer.apply(0, layer.gate(0))),
                              *_results(layer, Local("hidden"))])
 
@@ -266,7 +275,7 @@ STEPS: dict[str, Callable[[_Layer], Iterator[Stmt]]] = {
 def build_recurrence(context: RoutineContext, gates: Accessor, weight: Accessor,
                      *rest: Accessor, cell: str, activations: Sequence[Activation] = (),
                      clip: float = 0.0, coupled: bool = False, peepholes: bool = False,
-                     mask: str = "", reverse: bool = False) -> tuple[Stmt, ...]:
+                     mask: str = "", reverse: bool = False, panel: int = 0) -> tuple[Stmt, ...]:
     """For each row of the batch the loop over time, its states in scratch memory.
 
     Output [T+S, B, H] holds the hidden states of all steps, then the S last states.
@@ -276,7 +285,7 @@ def build_recurrence(context: RoutineContext, gates: Accessor, weight: Accessor,
     states, extra = rest[:kind.states], list(rest[kind.states:])
     alive = extra.pop() if mask else None
     functions = activations or [activation(name) for name in kind.activations]
-    layer = _Layer(context, gates, weight, states, extra, functions, clip, coupled, mask)
+    layer = _Layer(context, gates, weight, states, extra, functions, clip, coupled, mask, panel)
     steps, batch = gates.type.shape[:2]
     row, time = Axis("n", batch), Axis("t", steps)
     n, t = _var(row), _var(time)

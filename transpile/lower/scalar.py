@@ -334,12 +334,16 @@ RATIOS = ("sigmoid", "tanh")
 """Functions that decompose into a division, whose operands two of them may share."""
 
 
+def _is(value: Expr, *functions: str) -> bool:
+    return isinstance(value, Call) and value.fn in functions
+
+
 def _decomposed(value: Call, column: str, known: dict[Expr, Expr]) -> Expr:
     args = tuple(decomposed(a, column, known) for a in value.args)
-    if value.fn == "mul" and all(isinstance(a, Call) and a.fn in RATIOS for a in value.args):
-        if all(isinstance(a, Call) and a.fn == "div" for a in args):
-            (a, b), (c, d) = (a.args for a in args)
-            return call("div", call("mul", a, c), call("mul", b, d))
+    if value.fn == "mul" and all(_is(a, *RATIOS) for a in value.args) and all(
+            _is(a, "div") for a in args):
+        return call("div", *(call("mul", *sides) for sides in zip(
+            *(a.args for a in args if isinstance(a, Call)), strict=True)))
     row = SCALARS[value.fn]
     if row.cell(column, args[0].dtype) is not None:
         return value if args == value.args else Call(value.fn, args, value.dtype)

@@ -71,23 +71,25 @@ def function(chosen: Activation) -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: FUNCTIONS[name](x, *parameters)
 
 
-def packed(weight: np.ndarray, width: int, lanes: int) -> np.ndarray:
-    """A recurrent weight [H, C] by panels of columns, zeros appended: [panels, H, width, lanes].
+def packed(weight: np.ndarray, panel: int, lanes: int) -> np.ndarray:
+    """A recurrent weight [H, C] by panels of columns, `panel` vectors wide: [H*vectors, lanes].
 
-    Column `(p * width + s) * lanes + j` is found at `[p, :, s, j]`.
+    Each panel holds its vectors of the first row, then those of the second; the last panel is as
+    wide as what is left. Columns are filled up to whole vectors with zeros.
     """
-    hidden, columns = weight.shape
-    step = width * lanes
-    full = np.pad(weight, ((0, 0), (0, -columns % step)))
-    return np.ascontiguousarray(full.reshape(hidden, -1, width, lanes).swapaxes(0, 1))
+    full = np.pad(weight, ((0, 0), (0, -weight.shape[1] % lanes)))
+    step = panel * lanes
+    return np.concatenate([full[:, at:at + step].reshape(-1, lanes)
+                           for at in range(0, full.shape[1], step)])
 
 
-def unpacked(weight: np.ndarray, columns: int) -> np.ndarray:
+def unpacked(weight: np.ndarray, panel: int, hidden: int, columns: int) -> np.ndarray:
     """A recurrent weight as [H, C], whichever way it came."""
-    if weight.ndim == 2:
+    if not panel:
         return weight
-    flat: np.ndarray = weight.swapaxes(0, 1).reshape(weight.shape[1], -1)[:, :columns]
-    return flat
+    step = panel * hidden
+    parts = [weight[at:at + step].reshape(hidden, -1) for at in range(0, len(weight), step)]
+    return np.concatenate(parts, axis=1)[:, :columns]
 
 
 def expected(cell: Cell, gates: TensorType, state: TensorType, *, peepholes: bool, mask: str
@@ -100,21 +102,22 @@ def expected(cell: Cell, gates: TensorType, state: TensorType, *, peepholes: boo
     return types + ([TensorType("bool", (gates.shape[0], batch))] if mask else [])
 
 
-def _columns_fit(weight: TensorType, hidden: Any, columns: Any) -> bool:
-    if weight.rank != 4:
+def _columns_fit(weight: TensorType, hidden: Any, columns: Any, panel: int) -> bool:
+    if not panel:
         return weight.shape == (hidden, columns)
-    step = weight.shape[2] * weight.shape[3]
-    return bool(weight.shape[1] == hidden and 0 <= weight.shape[0] * step - columns < step)
+    lanes = weight.shape[-1]
+    return weight.rank == 2 and weight.shape[0] == hidden * -(-columns // lanes)
 
 
 def _infer(gates: TensorType, weight: TensorType, *rest: TensorType, cell: str,
            activations: Sequence[Activation] = (), clip: float = 0.0, coupled: bool = False,
-           peepholes: bool = False, mask: str = "", reverse: bool = False) -> TensorType:
+           peepholes: bool = False, mask: str = "", reverse: bool = False, panel: int = 0
+           ) -> TensorType:
     del activations, clip, coupled, reverse
     kind, state = CELLS[cell], rest[0]
     fits = gates.rank == 3 and state.rank == 2 and isinstance(state.shape[1], int)
     fits = fits and gates.shape[1:] == (state.shape[0], state.shape[1] * kind.gates)
-    fits = fits and _columns_fit(weight, state.shape[1], gates.shape[2]) and (
+    fits = fits and _columns_fit(weight, state.shape[1], gates.shape[2], panel) and (
         list(rest) == expected(kind, gates, state, peepholes=peepholes, mask=mask))
     if not fits or {gates.dtype, weight.dtype, state.dtype} != {"float32"}:
         raise ShapeError(
@@ -161,13 +164,15 @@ class _Step:
 
 def recurrence(gates: np.ndarray, weight: np.ndarray, *rest: np.ndarray, cell: str,
                activations: Sequence[Activation] = (), clip: float = 0.0, coupled: bool = False,
-               peepholes: bool = False, mask: str = "", reverse: bool = False) -> np.ndarray:
+               peepholes: bool = False, mask: str = "", reverse: bool = False, panel: int = 0
+               ) -> np.ndarray:
     """A recurrent layer over the first axis: hidden states of all steps, then the last states.
 
     `gates` is the input's part of the gates, biases included; formulas are those of ONNX's LSTM,
     GRU and RNN, the gates' order is PyTorch's. Operands after the weight: h0, of an LSTM c0, of a
     GRU the bias inside of the reset gate, peepholes (i, o, f), and a mask `[T, B]`: False keeps
     the states of a step, which gives zeros (`mask="zero"`) or its hidden state (`"hold"`).
+    The weight is [H, C]; with `panel` it lies as `packed` says.
     """
     del peepholes
     kind = CELLS[cell]
@@ -175,7 +180,7 @@ def recurrence(gates: np.ndarray, weight: np.ndarray, *rest: np.ndarray, cell: s
     alive = extra.pop() if mask else np.ones(gates.shape[:2], bool)
     chosen = activations or [activation(n) for n in kind.activations]
     bound = clip or np.inf
-    step = _Step(unpacked(weight, gates.shape[2]),
+    step = _Step(unpacked(weight, panel, states[0].shape[1], gates.shape[2]),
                  [function(a) for a in chosen],
                  lambda x: np.clip(x, -bound, bound), extra, coupled)
     rows = [np.zeros_like(states[0])] * len(gates)
@@ -188,7 +193,7 @@ def recurrence(gates: np.ndarray, weight: np.ndarray, *rest: np.ndarray, cell: s
 
 
 def _samples() -> list[Sample]:
-    """T, B, H, a panel's width (4 lanes), attributes."""
+    """T, B, H, a panel's width in vectors of 4, attributes."""
     odd = tuple(activation(n) for n in ("hardsigmoid", "softsign", "relu"))
     more = (activation("leakyrelu", 0.1), activation("scaledtanh", 1.5, 0.7))
     table: list[tuple[int, int, int, int, dict[str, Any]]] = [
@@ -197,6 +202,7 @@ def _samples() -> list[Sample]:
         (3, 1, 3, 4, {"cell": "lstm", "peepholes": True, "clip": 0.8, "activations": odd}),
         (4, 2, 2, 0, {"cell": "lstm", "coupled": True, "mask": "hold", "reverse": True}),
         (3, 2, 8, 4, {"cell": "gru"}), (2, 1, 3, 0, {"cell": "gru", "mask": "hold"}),
+        (2, 1, 24, 7, {"cell": "gru_before"}), (2, 2, 9, 7, {"cell": "lstm"}),
         (3, 2, 5, 4, {"cell": "gru_before", "reverse": True}),
         (2, 2, 4, 0, {"cell": "gru_before", "activations": more, "clip": 1.5}),
         (3, 2, 13, 4, {"cell": "rnn"}),
@@ -211,9 +217,9 @@ def _sample(t: int, b: int, h: int, width: int, attrs: dict[str, Any]) -> Sample
     gates = TensorType("float32", (t, b, kind.gates * h))
     rest = expected(kind, gates, gates.with_shape((b, h)), mask=attrs.get("mask", ""),
                     peepholes=attrs.get("peepholes", False))
-    panels = -(-kind.gates * h // (4 * width)) if width else 0
-    weight = f"float32[{panels},{h},{width},4]" if width else f"float32[{h},{kind.gates * h}]"
-    return sample(str(gates), weight, *map(str, rest), **attrs)
+    columns = kind.gates * h
+    weight = f"float32[{h * -(-columns // 4)},4]" if width else f"float32[{h},{columns}]"
+    return sample(str(gates), weight, *map(str, rest), **attrs, panel=width)
 
 
 register(Op("recurrence", _infer, recurrence, routine(

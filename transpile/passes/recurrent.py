@@ -18,17 +18,17 @@ def recurrent(graph: Graph) -> Graph:
 
 
 def _rule(node: Node) -> Node | None:
-    if node.op != "recurrence" or not node.inputs[1].is_constant:
+    weight = node.inputs[1] if node.op == "recurrence" and not node.attrs.get("panel") else None
+    if weight is None or not weight.is_constant or weight.value.shape[1] < WIDTHS[0] * LANES:
         return None
-    weight = node.inputs[1]
-    if weight.type.rank != 2 or weight.value.shape[1] < WIDTHS[0] * LANES:
-        return None
-    width = min(WIDTHS, key=lambda w: _loads(weight.value.shape[1], w))
-    new = constant(packed(weight.value, width, LANES), weight.name, weight.where,
+    panel = min(WIDTHS, key=lambda w: _loads(weight.value.shape[1], w))
+    new = constant(packed(weight.value, panel, LANES), weight.name, weight.where,
                    parameter=bool(weight.attrs["parameter"]))
-    return replace(node, inputs=(node.inputs[0], new, *node.inputs[2:]))
+    return replace(node, inputs=(node.inputs[0], new, *node.inputs[2:]),
+                   attrs={**node.attrs, "panel": panel})
 
 
 def _loads(columns: int, width: int) -> int:
     """Loads for one state: what bounds a step. Each panel loads the state itself as well."""
-    return -(-columns // (width * LANES)) * (width + 1)
+    vectors = -(-columns // LANES)
+    return vectors + -(-vectors // width)
