@@ -76,7 +76,8 @@ def fixed() -> Iterator[Given]:
         yield dense(1, 600 + n, 28)  # long enough for two steps in a body
         yield dense(1, 1000, 12 + n)
         yield convolution(6, 3, n, 1, 2)
-        yield convolution(5, n, n, n, 1)
+        for size in (5, 6, 7):
+            yield convolution(size, n, n, n, 1)
         yield convolution(4, 4, 4 * n, 4, 1)
 
 

@@ -39,6 +39,8 @@ class Tile:
         order: all axes, the outermost first; empty for the order of the nest.
         steps: points of the innermost reduction that one body adds up before their sum joins
             the total; of a reduction "sum" over a fixed size only.
+        rest: whether points that a factor leaves over share a body as well, where their number
+            is known.
     """
 
     factors: tuple[tuple[str, int], ...] = ()
@@ -46,6 +48,7 @@ class Tile:
     lanes: str = ""
     order: tuple[str, ...] = ()
     steps: int = 1
+    rest: bool = False
 
     def factor(self, over: Axis) -> int:
         return dict(self.factors).get(over.name, 1)
@@ -97,7 +100,10 @@ def _loops(nest: Nest, tile: Tile, axes: tuple[Axis, ...], points: tuple[Point, 
     result: list[Stmt] = []
     if stop != 0:
         result.append(For(main, _loops(nest, tile, rest, spread), 0, stop, factor))
-    if remainder != 0:
+    if tile.rest and isinstance(remainder, int) and remainder > 1:
+        spread = tuple({**p, first.name: stop + n} for p in points for n in range(remainder))
+        result += _loops(nest, tile, rest, spread)
+    elif remainder != 0:
         result.append(For(first, _loops(nest, tile, rest, points), stop, first.extent))
     return tuple(result)
 

@@ -17,8 +17,9 @@ from transpile.lower.schedule import is_small, register_tile
 from transpile.lower.vectorize import NotVector, lift
 from transpile.lower.walk import parts
 
-TAPS = 36
-"""Vectors that a body without a loop works on at most."""
+TAPS = 20
+"""Taps of a window in one body at most, those of all its points: 3 in a row of 4 points, 5 at most.
+With three rows of a window beside each other the registers do not suffice."""
 
 COPIES = 4
 """Vectors side by side where nothing is reduced."""
@@ -80,12 +81,14 @@ def _tile(nest: Nest, lane: Axis) -> Tile:
     vectors = _fitting(lane.extent, COPIES if spread or row is None else 1)
     factors = {lane.name: vectors}
     if row is not None:
-        factors[row.name] = _rows(row.extent, 8 // vectors if spread else 4)
+        sizes = range(8 // vectors, 1, -1) if spread else range(4, 2, -1)
+        factors[row.name] = _rows(row.extent, sizes)
     elif spread and any(a.name == "panel" for a in nest.axes):
         factors["panel"] = COPIES // vectors
     points = vectors * factors.get(row.name, 1) if row is not None else vectors
-    return Tile(tuple(factors.items()), _unrolled(nest, TAPS // points, spread), lane.name,
-                _order(nest, along, lane), _steps(nest, along, loads) if row is None else 1)
+    return Tile(tuple(factors.items()), () if spread else _unrolled(nest, TAPS // points),
+                lane.name, _order(nest, along, lane),
+                _steps(nest, along, loads) if row is None else 1, rest=not spread)
 
 
 def _row_axis(nest: Nest, along: list[Load], lane: Axis) -> Axis | None:
@@ -108,10 +111,11 @@ def _steps(nest: Nest, along: list[Load], loads: list[Load]) -> int:
     return 2 if product and isinstance(inner, int) and inner > 1 else 1
 
 
-def _rows(extent: Dim, most: int) -> int:
+def _rows(extent: Dim, sizes: range) -> int:
+    """The first size that divides the rows, else the largest one that they fill."""
     if not isinstance(extent, int):
-        return most
-    return next((r for r in range(most, 1, -1) if extent % r == 0), min(most, extent))
+        return sizes.start
+    return next((r for r in sizes if extent % r == 0), min(sizes.start, extent))
 
 
 def _order(nest: Nest, along: list[Load], lane: Axis) -> tuple[str, ...]:
@@ -127,14 +131,15 @@ def _order(nest: Nest, along: list[Load], lane: Axis) -> tuple[str, ...]:
     return (*before, *moved, *rest)
 
 
-def _unrolled(nest: Nest, most: int, spread: bool) -> tuple[str, ...]:
-    """Windows are written out if all of it stays short."""
-    total = 1
-    for red in nest.reds:
-        if not isinstance(red.extent, int):
-            return ()
+def _unrolled(nest: Nest, most: int) -> tuple[str, ...]:
+    """The inner axes of a window that are written out: its rows, or all of a small one."""
+    total, names = 1, []
+    for red in reversed(nest.reds):
+        if not isinstance(red.extent, int) or total * red.extent > most:
+            break
         total *= red.extent
-    return tuple(r.name for r in nest.reds) if total <= most and not spread else ()
+        names.append(red.name)
+    return tuple(names)
 
 
 def _scalar_tile(nest: Nest) -> Tile:
