@@ -73,6 +73,9 @@ def fixed() -> Iterator[Given]:
                  cell="gru_before", reverse=True)
         yield dense(3, 5, n)
         yield dense(n, 3, 21)
+        yield dense(n + 30, 270 + n, 2)
+        yield dense(n + 30, 180 + n, 3)
+        yield convolution(n + 8, 20, 3, 1, 1)
         yield dense(1, 600 + n, 28)  # long enough for two steps in a body
         yield dense(1, 1000, 12 + n)
         yield convolution(6, 3, n, 1, 2)
@@ -137,6 +140,7 @@ def test_a_product_with_a_vector_fits_the_registers(columns: int) -> None:
 @pytest.mark.parametrize(("given", "instruction"), [
     (of("tanh", random(64)), "f32x4.div"),
     (of("contract", random(8, 32), random(8, 32), equation="mk,nk->mn"), "f32x4.mul"),
+    (dense(9, 1000, 3), "f32x4.mul"), (dense(9, 1000, 2), "f32x4.mul"),
     (of("transpose", random(9, 7), perm=(1, 0)), "i8x16.shuffle"),
     (of("where", random(32) > 0, random(32), random(32)), "f32.load"),  # bools are bytes
     (of("window_max", random(1, 8, 8, 16), window=(2, 2), stride=(2, 2), dilation=(1, 1)),

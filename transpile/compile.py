@@ -197,7 +197,7 @@ def panels_of(part: Part, target: Target) -> dict[Node, int]:
             continue
         rows = registry.get(anchor.op).columns.rows(anchor)
         width = target.panel(weight.shape[-1], rows)
-        if width > 1:
+        if width:
             result[weight] = width
             if weight.op in (*EXPANSIONS, "widen_int8"):  # what it is made of, in the same order
                 result.update((n, width) for n in weight.inputs if len(users[n]) == 1 and (

@@ -14,20 +14,16 @@ from functools import partial
 from transpile.ir.dims import Axis, Dim, axis
 from transpile.lower.expr import Const, Expr, Load, Local, call
 from transpile.lower.routine import RoutineContext
+from transpile.lower.scalar import REGISTERS
 from transpile.lower.share import share
 from transpile.lower.stmt import Assign, Declare, For, Let, Stmt, Store
 from transpile.ops.recurrence import CELLS, Activation, activation
 from transpile.ops.registry import Accessor
 
-REGISTERS = 15
-"""Of vectors, besides the one that V8 keeps for itself."""
-
 
 def states_at_once(width: int) -> int:
-    """States in one step of the product's loop, two at most.
-
-    V8 loads all that a step needs before it computes: `width` totals, and for each state as many
-    columns and the state itself.
+    """States in one step of the product's loop, two at most: the registers hold `width` totals,
+    and for each state as many columns and the state itself.
     """
     return max(1, min(2, (REGISTERS - width) // (width + 1)))
 

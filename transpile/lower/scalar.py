@@ -294,6 +294,10 @@ SCALARS: dict[str, Scalar] = {
 LANES = 4
 """Of the native vector; a dtype such as `float32x4` is one value for each of four lanes."""
 
+REGISTERS = 15
+"""For vectors on x86; V8 keeps one more for itself. It loads all that a loop's body needs before it
+computes, so that totals, loaded vectors and spread numbers all count."""
+
 
 def vector_dtype(dtype: str) -> str:
     """The dtype of four lanes of `dtype`."""

@@ -14,7 +14,7 @@ from transpile.passes.manager import Pass
 
 def row_major(_columns: Dim, _rows: Dim) -> int:
     """No panels: columns lie as they are."""
-    return 1
+    return 0
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Target:
             are independent: threads share them.
         passes: graph rewrites for this target alone, after the common ones.
         panel: `panel(columns, rows)`: how many columns of a weight matrix lie together where the
-            product has so many rows; 1 for row-major.
+            product has so many rows; 0 for row-major.
         assemble: for a target whose kernels are one binary: `assemble(program, steps=False,
             threads=False, relaxed=False)`.
         cpu: True where it works on one flat memory; such targets share passes, buffers and plan.

@@ -233,7 +233,7 @@ def schedule(nest: Nest) -> Tile:
 def panel(columns: Dim, rows: Dim) -> int:
     """Panels as wide as a tile, so that a tile's weights lie in one run."""
     widths = (8, 4) if rows == 1 else (4,)
-    return next((w for w in widths if isinstance(columns, int) and columns % w == 0), 1)
+    return next((w for w in widths if isinstance(columns, int) and columns % w == 0), 0)
 
 
 JS = Target("js", "js", schedule, print_kernel, panel=panel,

@@ -25,7 +25,7 @@ def print_kernel(_kernel: Kernel, name: str) -> str:
 
 def panel(columns: Dim, _rows: Dim) -> int:
     """Four columns lie together, so that what one invocation multiplies with is contiguous."""
-    return 4 if isinstance(columns, int) and columns % 4 == 0 else 1
+    return 4 if isinstance(columns, int) and columns % 4 == 0 else 0
 
 
 WEBGL = Target("webgl", "glsl", schedule, print_kernel, panel=panel, cpu=False,

@@ -12,7 +12,7 @@ from transpile.ir.dims import Axis, Dim
 from transpile.lower.expr import Load
 from transpile.lower.loops import Tile, leaf
 from transpile.lower.nest import Nest, coefficient
-from transpile.lower.scalar import LANES, cost
+from transpile.lower.scalar import LANES, REGISTERS, cost
 from transpile.lower.schedule import is_small, register_tile
 from transpile.lower.vectorize import NotVector, lift
 from transpile.lower.walk import parts
@@ -43,11 +43,16 @@ FEW_ROWS = 4
 
 
 def panel(columns: Dim, rows: Dim) -> int:
-    """Columns of a weight matrix that lie together: as wide as a tile."""
+    """Columns of a weight matrix that lie together: as wide as a tile.
+
+    Two or three lie one by one, so that the lanes can run along the reduction.
+    """
     if not isinstance(columns, int):
+        return 0
+    if 1 < columns < LANES:
         return 1
     few = isinstance(rows, int) and 1 < rows <= FEW_ROWS
-    return next((w for w in ((8, 4) if few else (16, 8, 4)) if columns % w == 0), 1)
+    return next((w for w in ((8, 4) if few else (16, 8, 4)) if columns % w == 0), 0)
 
 
 def _lane_axis(nest: Nest) -> Axis | None:
@@ -144,11 +149,27 @@ def _unrolled(nest: Nest, most: int) -> tuple[str, ...]:
 
 def _scalar_tile(nest: Nest) -> Tile:
     """Tiles of dot products, whose own vectors run along the reduction, or of single values."""
+    narrow = next((a for a in nest.axes if a.name == "panel"), None)
+    if narrow is not None and nest.combine == "sum" and not is_small(nest):
+        return _narrow_tile(nest, narrow)
     tile = register_tile(nest, ((4, 2), (2, 4), (3, 2), (2, 2)), 4)
     inner = nest.reds[-1] if nest.reds else None
     if inner is not None and inner.name in tile.unroll and _long(inner) and _reduces(nest, inner):
         return Tile(tile.factors)
     return tile
+
+
+def _narrow_tile(nest: Nest, columns: Axis) -> Tile:
+    """All of a few columns, and as many rows as the registers hold beside them."""
+    loads = [p for p in parts(nest.body) if isinstance(p, Load)]
+    row = _row_axis(nest, [e for e in loads if coefficient(e.index, columns) != 0], columns)
+    count = columns.extent
+    assert isinstance(count, int)
+    factors = {columns.name: count}
+    if row is not None:
+        most = (REGISTERS - count) // (count + 1)  # totals, and what they are made of
+        factors[row.name] = _rows(row.extent, range(most, 1, -1))
+    return Tile(tuple(factors.items()), rest=True)
 
 
 def _reduces(nest: Nest, red: Axis) -> bool:
