@@ -46,6 +46,17 @@ def convolution(size: int, channels: int, filters: int, groups: int, stride: int
             {"x": random(1, size, size + 1, channels)})
 
 
+def channels_first(channels: int) -> Given:
+    """A depthwise convolution of an image that comes channels-first."""
+    x = input_node("x", TensorType("float32", (1, channels, 6, 7)))
+    padded = registry.make("pad", x, low=(0, 0, 1, 2), high=(0, 0, 1, 0), mode="constant",
+                           value=0.5)
+    image = registry.make("transpose", padded, perm=(0, 2, 3, 1))
+    output = registry.make("conv", image, constant(random(3, 3, 1, channels), "weight"),
+                           stride=(1, 1), dilation=(1, 1), groups=channels)
+    return Graph("conv", (x,), (("out", output),)), {"x": random(1, channels, 6, 7)}
+
+
 def fixed() -> Iterator[Given]:
     for n in SIZES:
         yield of("exp", random(n))
@@ -79,6 +90,7 @@ def fixed() -> Iterator[Given]:
         yield dense(1, 600 + n, 28)  # long enough for two steps in a body
         yield dense(1, 1000, 12 + n)
         yield convolution(6, 3, n, 1, 2)
+        yield channels_first(n)
         for size in (5, 6, 7):
             yield convolution(size, n, n, n, 1)
         yield convolution(4, 4, 4 * n, 4, 1)
@@ -141,6 +153,7 @@ def test_a_product_with_a_vector_fits_the_registers(columns: int) -> None:
     (of("tanh", random(64)), "f32x4.div"),
     (of("contract", random(8, 32), random(8, 32), equation="mk,nk->mn"), "f32x4.mul"),
     (dense(9, 1000, 3), "f32x4.mul"), (dense(9, 1000, 2), "f32x4.mul"),
+    (channels_first(64), "i8x16.shuffle"), (channels_first(64), "f32x4.mul"),
     (of("transpose", random(9, 7), perm=(1, 0)), "i8x16.shuffle"),
     (of("where", random(32) > 0, random(32), random(32)), "f32.load"),  # bools are bytes
     (of("window_max", random(1, 8, 8, 16), window=(2, 2), stride=(2, 2), dilation=(1, 1)),

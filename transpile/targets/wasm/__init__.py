@@ -10,6 +10,7 @@ from transpile.lower.fma import fuse_products
 from transpile.lower.hoist import hoist
 from transpile.lower.stmt import Kernel, Stmt
 from transpile.lower.vectorize import vectorize
+from transpile.passes.halo import halo
 from transpile.passes.lanes import lanes
 from transpile.passes.manager import Pass
 from transpile.passes.recurrent import recurrent
@@ -65,4 +66,5 @@ WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(tran
               passes=(Pass("winograd", winograd_again, once=True),
                       Pass("strassen", strassen, once=True),
                       Pass("recurrent", recurrent, once=True),
-                      Pass("lanes", lanes, once=True)))
+                      Pass("lanes", lanes, once=True),
+                      Pass("halo", halo, once=True)))
