@@ -2,6 +2,7 @@
 
 // Hexadecimal keeps bytes apart, so that gzip finds what repeats: a fifth less than base64.
 export function bytesOf(hex) {
+  if (Uint8Array.fromHex) return Uint8Array.fromHex(hex);
   return Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
 }
 

@@ -6,18 +6,32 @@ export function scriptUrl(stack) {
   return found ? found[0] : '';
 }
 
-// Two sums over all words and their places, as 16 digits: a wrong or damaged file has others.
-export function hashOf(bytes) {
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  let a = words.length;
-  let b = 0;
-  for (let i = 0; i < words.length; i++) {
-    const mixed = Math.imul(words[i] ^ Math.imul(i + 1, 0x9E3779B1), 0x85EBCA6B);
+// Two sums over words and their places: a wrong or damaged file has others. Adds a part to `sums`.
+// Called for one part after the other, and in numbers that fit an int32, it is soon compiled well.
+export function addWords(words, start, end, sums) {
+  let a = sums[0] | 0;
+  let b = sums[1] | 0;
+  for (let i = start, place = Math.imul(start + 1, -0x61C8864F); i < end; i++) {
+    const mixed = Math.imul(words[i] ^ place, -0x7A143595);
     const word = mixed ^ mixed >>> 15;
+    place = place - 0x61C8864F | 0;
     a = a + word | 0;
-    b = b + Math.imul(word ^ word >>> 13, 0xC2B2AE35) | 0;
+    b = b + Math.imul(word ^ word >>> 13, -0x3D4D51CB) | 0;
   }
-  return [a, b].map((sum) => (sum >>> 0).toString(16).padStart(8, '0')).join('');
+  sums[0] = a;
+  sums[1] = b;
+}
+
+// `upTo(done)` adds the bytes before `done`, between reads; then the sums in 16 digits.
+export function hashing(bytes) {
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const sums = [words.length, 0];
+  let known = 0;
+  return (done) => {
+    addWords(words, known, done >> 2, sums);
+    known = done >> 2;
+    return sums.map((sum) => (sum >>> 0).toString(16).padStart(8, '0')).join('');
+  };
 }
 
 export async function readFile(url, bytes, report) {
@@ -52,8 +66,8 @@ export function partsOf(body) {
   }
 }
 
-export async function fetchFile(url, bytes, report) {
-  const response = await fetch(url);
+export async function fetchFile(asked, bytes, report) {
+  const response = await asked;
   if (!response.ok) throw new Error(`status ${response.status}`);
   const read = partsOf(response.body);
   let done = 0;
@@ -73,19 +87,32 @@ export function copyWeights(weights, bytes) {
   bytes.set(given);
 }
 
-// Fills `bytes` from `options.weights`, `options.weightsUrl`, or the file beside the script.
-export async function fillWeights(name, script, bytes, options) {
-  const { weights, weightsUrl, onProgress } = options || {};
+// Where weights are: `options.weights`, `options.weightsUrl`, or the file beside the script. A file
+// that is fetched is asked for at once, so that it comes while kernels are compiled.
+export function askForWeights(name, script, options) {
+  const { weights, weightsUrl } = options || {};
   const url = weightsUrl ? String(weightsUrl) : script ? new URL(name, script).href : name;
   const local = typeof process === 'object' && process.versions && process.versions.node &&
     !/^(?!file:)[a-z]{2,}:/.test(url);
+  const response = weights || local ? undefined : fetch(url);
+  if (response) response.catch(() => {}); // `fillWeights` tells
+  return { name, url, response };
+}
+
+export async function fillWeights({ name, url, response }, bytes, options) {
+  const { weights, onProgress } = options || {};
+  const hash = hashing(bytes);
   const report = (done) => {
+    hash(done);
     if (onProgress) onProgress({ stage: 'weights', done, total: bytes.length });
   };
   try {
     if (weights) copyWeights(weights, bytes);
-    else await (local ? readFile : fetchFile)(url, bytes, report);
-    if (!name.includes(hashOf(bytes))) throw new Error('these are not the weights of this module');
+    else if (response) await fetchFile(response, bytes, report);
+    else await readFile(url, bytes, report);
+    if (!name.includes(hash(bytes.length))) {
+      throw new Error('these are not the weights of this module');
+    }
   } catch (error) {
     throw new Error(`no weights from ${weights ? 'load({ weights })' : url}: ${error.message}; ` +
       `put ${name} beside the module, or give load({ weightsUrl }) or load({ weights })`);

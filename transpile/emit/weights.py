@@ -93,7 +93,7 @@ def file_name(name: str, pieces: Iterable[bytes]) -> str:
 
 
 def content_digits(pieces: Iterable[bytes]) -> str:
-    """16 hexadecimal digits that tell data from other data; `hashOf` of the runtime in NumPy.
+    """16 hexadecimal digits that tell data from other data; `hashing` of the runtime in NumPy.
 
     It finds damage and mix-ups, in one pass without a copy; it is no defence against forgery.
     """
