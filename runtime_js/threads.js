@@ -69,8 +69,7 @@ export async function makeWorker({ url, name, type }) {
   if (typeof Worker === 'function' && typeof location === 'object') {
     return new Worker(url, { name, type });
   }
-  const node = 'worker_threads';
-  const { Worker: NodeWorker } = await import(node);
+  const { Worker: NodeWorker } = await nodeModule('worker_threads');
   return new NodeWorker(new URL(url), { argv: [name] });
 }
 
@@ -97,8 +96,7 @@ export function workerStarted(worker, work) {
 // In a worker that this module has started: waits for work. Everywhere else nothing.
 export function serveThreads(name) {
   if (typeof process === 'object' && process.argv && process.argv[2] === name) {
-    const node = 'worker_threads';
-    import(node).then(({ parentPort: port }) => {
+    nodeModule('worker_threads').then(({ parentPort: port }) => {
       if (port) port.once('message', (work) => joinTeam(work, () => port.postMessage(0)));
     });
   } else if (typeof self === 'object' && self.name === name) {

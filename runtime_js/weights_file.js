@@ -35,8 +35,7 @@ export function hashing(bytes) {
 }
 
 export async function readFile(url, bytes, report) {
-  const name = 'fs';
-  const fs = await import(name);
+  const fs = await nodeModule('fs');
   const file = fs.openSync(url.startsWith('file:') ? new URL(url) : url);
   try {
     let done = 0;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,16 @@ def node_run(node: str, folder: Path, script: str) -> Any:
                           timeout=120, cwd="/")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights_file": False, "threads": True, "model": wide}])
+def test_bundlers_for_browsers_do_not_look_for_node(tmp_path: Path, options: Any) -> None:
+    """They follow constants: only an argument's value is unknown to all of them."""
+    text = build(tmp_path, **options).read_text()
+    found = re.findall(r"^function (\w+)\((\w+)\) \{\n  return import\((.*)\);$", text, re.M)
+    assert found == [("nodeModule", "name", "/* webpackIgnore: true */ /* @vite-ignore */ name")]
+    assert text.count("import(") == 1
+    assert not re.search(r"""\brequire\(|\bfrom ['"]""", text)
 
 
 FAILS = """
