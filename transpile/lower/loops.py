@@ -41,6 +41,8 @@ class Tile:
             the total; of a reduction "sum" over a fixed size only.
         rest: whether points that a factor leaves over share a body as well, where their number
             is known.
+        together: whether what is written out is combined before it joins the total, which then
+            waits for one value a body; not of "argmax" and "argmin".
     """
 
     factors: tuple[tuple[str, int], ...] = ()
@@ -49,6 +51,7 @@ class Tile:
     order: tuple[str, ...] = ()
     steps: int = 1
     rest: bool = False
+    together: bool = False
 
     def factor(self, over: Axis) -> int:
         return dict(self.factors).get(over.name, 1)
@@ -166,8 +169,11 @@ def _reduce(nest: Nest, tile: Tile, points: tuple[Point, ...], names: list[str])
                    for values in itertools.product(*(range(r.extent) for r in unrolled))]
 
     def body(steps: Sequence[Point] = ({},)) -> tuple[Stmt, ...]:
-        return share([_accumulate(nest, [{**point, **at, **step} for step in steps], name)
-                      for at in written_out for point, name in zip(points, names, strict=True)])
+        places = [[{**at, **step} for step in steps] for at in written_out]
+        if tile.together:
+            places = [list(itertools.chain(*places))]
+        return share([_accumulate(nest, [{**point, **at} for at in group], name)
+                      for group in places for point, name in zip(points, names, strict=True)])
     result = list(body())
     if loops and tile.steps > 1:
         inner = loops.pop()

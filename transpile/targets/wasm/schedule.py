@@ -93,7 +93,8 @@ def _tile(nest: Nest, lane: Axis) -> Tile:
     points = vectors * factors.get(row.name, 1) if row is not None else vectors
     return Tile(tuple(factors.items()), () if spread else _unrolled(nest, TAPS // points),
                 lane.name, _order(nest, along, lane),
-                _steps(nest, along, loads) if row is None else 1, rest=not spread)
+                _steps(nest, along, loads) if row is None else 1,
+                rest=not spread, together=not spread and not nest.combine.startswith("arg"))
 
 
 def _row_axis(nest: Nest, along: list[Load], lane: Axis) -> Axis | None:
