@@ -88,6 +88,15 @@ def test_webgl_reads_the_same_weights(tmp_path: Path) -> None:
         assert {"js", "wasm", "webgl"} <= set(module.report.verified)
 
 
+def test_operations_are_counted_alike_on_scalars_and_vectors() -> None:
+    """What spreads a number over the lanes is none; products and few additions are."""
+    products = 2 * 128 * 256 * 256 * 49 // 64
+    plain, vectors = ({k.name: k.flops for k in p.kernels} for p in built((128, 256)).programs)
+    assert vectors == plain
+    counts = [n for n in plain.values() if isinstance(n, int)]
+    assert sum(products < n < 1.05 * products for n in counts) == 2
+
+
 def test_threads_share_a_product() -> None:
     module = built((128, 256), 512, threads=True)
     large = [k for k in module.programs[-1].kernels if isinstance(k.flops, int) and k.flops > 2**20]

@@ -20,9 +20,10 @@ from transpile.lower.loops import scheduled
 from transpile.lower.nest import Nest, Operand, Values, build_nest
 from transpile.lower.routine import RoutineContext
 from transpile.lower.rows import build_rows
+from transpile.lower.scalar import arithmetic
 from transpile.lower.stmt import Argument, For, Kernel, Stmt
 from transpile.lower.storage import Storage, is_alias
-from transpile.lower.walk import arithmetic, dims_of, own_exprs, rename_buffers, statements
+from transpile.lower.walk import dims_of, own_exprs, rename_buffers, statements
 from transpile.naming import with_unique_names
 from transpile.ops import registry
 from transpile.ops.compact import EXPANSIONS

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from transpile.lower import half, packed, polynomials, polynomials_more
-from transpile.lower.expr import Call, Const, Expr, call
+from transpile.lower.expr import Call, Const, Expr, call, lanes_of
 from transpile.lower.scalar_wasm import RELAXED, WASM
+from transpile.lower.walk import parts
 
 ATOM, UNARY, PRODUCT, SUM, SHIFT, COMPARE, EQUAL = 20, 15, 13, 12, 11, 10, 9
 BIT_AND, BIT_XOR, BIT_OR, AND, OR, TERNARY = 8, 7, 6, 5, 4, 3
@@ -317,6 +318,20 @@ def cost(value: Expr) -> int:
     if isinstance(value, Call):
         return SCALARS[value.fn].cost + sum(map(cost, value.args))
     return 0
+
+
+NO_WORK = ("select", "to_float32", "to_int32", "to_uint8", "to_bool", "even_bytes", "odd_bytes")
+"""Choices and conversions, which no one counts as arithmetic."""
+
+SEVERAL = {"dot_i16": 3}
+"""Functions that are more than one operation."""
+
+
+def arithmetic(value: Expr) -> int:
+    """Arithmetic operations in an expression, each lane's counted; tests and moves are none."""
+    return sum(SEVERAL.get(p.fn, 1) * lanes_of(p.dtype) for p in parts(value)
+               if isinstance(p, Call) and SCALARS[p.fn].cost and p.fn not in NO_WORK
+               and not p.dtype.startswith("bool"))
 
 
 def decomposed(value: Expr, column: str, known: dict[Expr, Expr] | None = None) -> Expr:

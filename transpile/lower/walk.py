@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from transpile.ir.dims import Dim, Opaque, atom, atoms, rebuild
 from transpile.ir.dims import names as names_of
-from transpile.lower.expr import Call, Expr, Index, Load, Local, Pointer, lanes_of, map_expr
+from transpile.lower.expr import Call, Expr, Index, Load, Local, Pointer, map_expr
 from transpile.lower.stmt import Assign, Declare, For, If, Let, Stmt, Store
 
 
@@ -67,18 +67,6 @@ def _map_stmt(stmt: Stmt, change: Callable[[Expr], Expr], store: Callable[[Store
     if isinstance(stmt, (Assign, Declare, Let)):
         return replace(stmt, value=change(stmt.value))
     return stmt
-
-
-NOT_ARITHMETIC = ("select", "to_float32", "to_int32", "to_uint8", "to_bool", "even_bytes",
-                  "odd_bytes")
-SEVERAL = {"dot_i16": 3}
-"""Functions that are more than one operation."""
-
-
-def arithmetic(expr: Expr) -> int:
-    """The number of arithmetic operations in an expression, those of each lane counted."""
-    return sum(SEVERAL.get(p.fn, 1) * lanes_of(p.dtype) for p in parts(expr)
-               if isinstance(p, Call) and p.fn not in NOT_ARITHMETIC)
 
 
 def rename_buffers(body: Sequence[Stmt], names: Mapping[str, str]) -> tuple[Stmt, ...]:
