@@ -36,7 +36,7 @@ def main(models: tuple[str, ...], parts: tuple[str, ...], folder: Path, seconds:
     with console.status("installing the peers"):
         prepare.install_peers(folder)
         if {"browser", "webgl"} & set(parts):
-            browser.bundle(folder, node)
+            browser.bundle(folder, node, models or MODELS)
     results: dict[str, Any] = {}
     for name in models or MODELS:
         with console.status(name) as status:

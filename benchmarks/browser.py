@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -69,9 +69,9 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def bundle(folder: Path, node: str) -> None:
+def bundle(folder: Path, node: str, models: Iterable[str]) -> None:
     """Make every runtime's page in `folder`/site."""
-    subprocess.run([node, "bundle.mjs"], cwd=folder, check=True)
+    subprocess.run([node, "bundle.mjs", *models], cwd=folder, check=True)
 
 
 def measure(stem: Path, runtimes: Sequence[str], repeats: int) -> dict[str, dict[str, float]]:
@@ -86,7 +86,7 @@ def measure(stem: Path, runtimes: Sequence[str], repeats: int) -> dict[str, dict
     with served(stem.parent.parent.resolve()) as address:
         for _ in range(repeats):
             for name in ("empty", *runtimes):
-                path = (f"/site/{page_name(name)}.html?model={stem.name}"
+                path = (f"/site/{page_name(name, stem.name)}.html?model={stem.name}"
                         f"&shape={json.dumps(shape, separators=(',', ':'))}")
                 found.setdefault(name, []).append(_visit(address, path))
     return {name: {"first": min(t for t, _ in visits),
@@ -94,9 +94,10 @@ def measure(stem: Path, runtimes: Sequence[str], repeats: int) -> dict[str, dict
                    "peak": min(m for _, m in visits)} for name, visits in found.items()}
 
 
-def page_name(runtime: str) -> str:
-    """The name that bundle.mjs gives to a runtime's page."""
-    return re.sub(r"[ ,]+", "-", runtime)
+def page_name(runtime: str, model: str) -> str:
+    """The name that bundle.mjs gives to a runtime's page; our own wasm modules have one each."""
+    name = re.sub(r"[ ,]+", "-", runtime)
+    return f"{name}.{model}" if runtime.startswith("transpile wasm") else name
 
 
 def _visit(address: str, path: str) -> tuple[float, float]:

@@ -47,8 +47,8 @@ def measure(stem: Path, rounds: int, repeats: int) -> dict[str, dict[str, Any]]:
         def launch() -> Any:
             return playwright.chromium.launch(executable_path=find_chromium(), args=[
                 *FLAGS, "--enable-unsafe-swiftshader"])
-        urls = {name: f"{address}/site/{page_name(name)}.html?model={stem.name}&shape={shape}"
-                for name in found}
+        urls = {name: f"{address}/site/{page_name(name, stem.name)}.html"
+                      f"?model={stem.name}&shape={shape}" for name in found}
         for name, url in urls.items():
             found[name]["first"] = min(_first(launch, url) for _ in range(repeats))
         browser = launch()

@@ -1,4 +1,4 @@
-// node bundle.mjs: one minified bundle and page for each runtime, as a site would ship it.
+// node bundle.mjs MODEL...: one minified bundle and page for each runtime, as a site would ship it.
 import * as esbuild from 'esbuild';
 import fs from 'node:fs';
 
@@ -17,7 +17,8 @@ const query = new URLSearchParams(location.search), stem = '/models/' + query.ge
 const fetched = (suffix, kind = 'arrayBuffer') => fetch(stem + suffix, { cache: 'no-store' })
   .then((response) => response[kind]());
 const shape = JSON.parse(query.get('shape'));
-const x = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i));
+const x = new Float32Array(shape.reduce((a, b) => a * b, 1));
+for (let i = 0; i < x.length; i++) x[i] = i % 17 / 17; // at once: this counts in every first result
 async function start(load) {
   const begin = performance.now(), run = await load();
   await run();
@@ -47,23 +48,29 @@ async function load() {
   };
 }`;
 
-const OURS = (suffix, target = 'wasm', call = 'runSync') => `${COMMON}
+const OURS = (target, call, head, module) => `${head}
+${COMMON}
 async function load() {
-  const module = await import(stem + '${suffix}');
+  const module = ${module};
   const model = await module.load({ target: '${target}' });
   if (model.target !== '${target}') throw new Error(JSON.stringify(model.skipped));
   return () => model.${call}({ x: { data: x, shape } });
 }`;
 
+// A page for each model: a site imports the module that it needs, as the others do their runtimes.
+const OURS_WASM = (name, suffix) => Object.fromEntries(process.argv.slice(2).map((model) => [
+  `${name}.${model}`,
+  OURS('wasm', 'runSync', `import * as own from '/models/${model}${suffix}';`, 'own')]));
+
 const ENTRIES = {
   empty: `${TELL}tell({ first: performance.now(), finished: true });`,
   start: `const query = new URLSearchParams(location.search);
 setTimeout(() => location.replace(query.get('page')), Number(query.get('after')));`,
-  'transpile wasm': OURS('.mjs'),
-  'transpile wasm, side file': OURS('.side.mjs'),
+  ...OURS_WASM('transpile wasm', '.mjs'),
+  ...OURS_WASM('transpile wasm, side file', '.side.mjs'),
   'tfjs-wasm': TFJS('wasm', `import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 setWasmPaths('/node_modules/@tensorflow/tfjs-backend-wasm/dist/');`),
-  'transpile webgl': OURS('.webgl.mjs', 'webgl', 'run'),
+  'transpile webgl': OURS('webgl', 'run', '', "await import(stem + '.webgl.mjs')"),
   'tfjs-webgl': TFJS('webgl', "import '@tensorflow/tfjs-backend-webgl';"),
   'tfjs-cpu': TFJS('cpu', "import '@tensorflow/tfjs-backend-cpu';"),
   'onnxruntime-web': `
@@ -103,7 +110,8 @@ for (const [name, source] of Object.entries(ENTRIES)) {
   fs.writeFileSync(stem + '.entry.mjs', source);
   await esbuild.build({ entryPoints: [stem + '.entry.mjs'], outfile: stem + '.js', bundle: true,
     minify: true, format: 'esm', target: 'es2022', platform: 'browser', logLevel: 'error',
-    external: ['fs', 'path', 'worker_threads', 'perf_hooks', 'os', 'node:*', 'module'] });
+    external: ['fs', 'path', 'worker_threads', 'perf_hooks', 'os', 'node:*', 'module',
+      '/models/*'] });
   fs.writeFileSync(stem + '.html', '<!doctype html><meta charset="utf-8"><title>x</title>' +
     `<script type="module" src="/${stem}.js"></script>`);
 }
