@@ -22,14 +22,20 @@ export function addWords(words, start, end, sums) {
   sums[1] = b;
 }
 
-// `upTo(done)` adds the bytes before `done`, between reads; then the sums in 16 digits.
-export function hashing(bytes) {
+// A function that adds the bytes before `done`, between reads, and tells the sums in 16 digits.
+// `native` gives one of them, four words at a time; `bytes` are a multiple of those.
+export function hashing(bytes, native) {
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const sums = [words.length, 0];
   let known = 0;
   return (done) => {
-    addWords(words, known, done >> 2, sums);
-    known = done >> 2;
+    const upTo = done >> 4 << 2;
+    if (!native) addWords(words, known, upTo, sums);
+    else if (upTo > known) {
+      const [start, end] = [known, upTo].map((word) => bytes.byteOffset + 4 * word);
+      for (const i of [0, 1]) sums[i] = sums[i] + native(start, end, known, i) | 0;
+    }
+    known = upTo;
     return sums.map((sum) => (sum >>> 0).toString(16).padStart(8, '0')).join('');
   };
 }
@@ -98,9 +104,9 @@ export function askForWeights(name, script, options) {
   return { name, url, response };
 }
 
-export async function fillWeights({ name, url, response }, bytes, options) {
+export async function fillWeights({ name, url, response }, bytes, options, wasm) {
   const { weights, onProgress } = options || {};
-  const hash = hashing(bytes);
+  const hash = hashing(bytes, wasm && wasm.exports.sums);
   const report = (done) => {
     hash(done);
     if (onProgress) onProgress({ stage: 'weights', done, total: bytes.length });

@@ -134,6 +134,28 @@ console.log(JSON.stringify({{ seen, results }}));
     assert found["seen"][-1] == {"stage": "weights", "done": size, "total": size}
 
 
+@pytest.mark.parametrize("sizes", [(13, 5), (33, 7), (9, 50)])
+def test_any_number_of_weights_is_checked_alike_in_js_and_wasm(tmp_path: Path, node: str,
+                                                               sizes: tuple[int, int]) -> None:
+    """They are hashed four words at a time in wasm, and the file is as long as that needs."""
+    matrix, bias = (RNG.standard_normal(s).astype(np.float32) for s in (sizes, sizes[1:]))
+
+    @transpile.model(x=transpile.spec("float32", sizes[:1]))
+    def model(x: Any) -> Any:
+        return x @ matrix + bias
+    path = build(tmp_path, model=model)
+    assert weights_of(path).stat().st_size % 16 == 0
+    load = "load({{ target: '{}' }}).then((m) => m.target, (e) => e.message)"
+    both = ", ".join(load.format(target) for target in ("js", "wasm"))
+    script = f"""
+import {{ load }} from './m.mjs';
+console.log(JSON.stringify(await Promise.all([{both}])));
+"""
+    assert node_run(node, tmp_path, script) == ["js", "wasm"]
+    damage(weights_of(path), "changed")
+    assert all("not the weights of" in told for told in node_run(node, tmp_path, script))
+
+
 def damage(path: Path, options: str) -> str:
     """What is done to the file of weights before it is loaded."""
     data = path.read_bytes()

@@ -31,12 +31,12 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     program = programs[0]
     gpu = next((p for p in programs if p.target == "webgl"), None)
     options = replace(options, threads=options.threads and not options.debug)
-    binaries = {p.target: assemble(p, steps=options.steps, threads=options.threads)
+    apart = options.weights_file and not is_literal(program)
+    binaries = {p.target: assemble(p, steps=options.steps, threads=options.threads, apart=apart)
                 for p in programs if (assemble := TARGETS[p.target].assemble)}
-    binaries.update(_relaxed(programs, options))
+    binaries.update(_relaxed(programs, options, apart=apart))
     team = next((team_of(p) for p in programs if p.target == "wasm" and options.threads), None)
     data = WeightData(program)
-    apart = options.weights_file and not is_literal(program)
     files = {file_name(program.name, data): data} if apart else {}
     context = Context(program, options, _printer(program.target, options.printers), binaries,
                       gpu, "".join(files), team)
@@ -48,13 +48,14 @@ def emit_module(programs: Sequence[Program], options: EmitOptions | None = None)
     return replace(made, files=files, webgl=(values["webgl"] or {}).get("summary", ""))
 
 
-def _relaxed(programs: Sequence[Program], options: EmitOptions) -> dict[str, bytes]:
+def _relaxed(programs: Sequence[Program], options: EmitOptions, *, apart: bool
+             ) -> dict[str, bytes]:
     """The binary for engines with relaxed SIMD, if it is asked for."""
     from transpile.targets import TARGETS
     program = next((p for p in programs if p.target == "wasm" and options.relaxed_simd), None)
     assemble = TARGETS["wasm"].assemble
     return {"relaxed": assemble(program, steps=options.debug, threads=options.threads,
-                                relaxed=True)} if program and assemble else {}
+                                relaxed=True, apart=apart)} if program and assemble else {}
 
 
 def _assemble(program: Program, options: EmitOptions, context: Any, skeleton: str,

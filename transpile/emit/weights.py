@@ -15,6 +15,7 @@ import numpy as np
 
 from transpile.errors import InternalError
 from transpile.ir.dims import Dim
+from transpile.targets.wasm.content import FIRST, FIRST_SHIFT, PLACE, SECOND, SECOND_SHIFT
 
 if TYPE_CHECKING:
     from transpile.program import Program
@@ -101,10 +102,10 @@ def content_digits(pieces: Iterable[bytes]) -> str:
     for block in blocks(pieces, BLOCK):
         part = np.frombuffer(block, "<u4")
         place = np.arange(count + 1, count + len(part) + 1, dtype=np.uint32)
-        mixed = (part ^ place * np.uint32(0x9E3779B1)) * np.uint32(0x85EBCA6B)
-        word = mixed ^ mixed >> np.uint32(15)
+        mixed = (part ^ place * np.uint32(PLACE)) * np.uint32(FIRST)
+        word = mixed ^ mixed >> np.uint32(FIRST_SHIFT)
         first += int(word.sum(dtype=np.uint64))
-        mixed = (word ^ word >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+        mixed = (word ^ word >> np.uint32(SECOND_SHIFT)) * np.uint32(SECOND)
         second += int(mixed.sum(dtype=np.uint64))
         count += len(part)
     return f"{first + count & 0xFFFFFFFF:08x}{second & 0xFFFFFFFF:08x}"

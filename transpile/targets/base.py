@@ -33,7 +33,7 @@ class Target:
         panel: `panel(columns, rows)`: how many columns of a weight matrix lie together where the
             product has so many rows; 0 for row-major.
         assemble: for a target whose kernels are one binary: `assemble(program, steps=False,
-            threads=False, relaxed=False)`.
+            threads=False, relaxed=False, apart=False)`.
         cpu: True where it works on one flat memory; such targets share passes, buffers and plan.
         runs_in: "node" where Node can run it, "browser" where only a browser can.
     """

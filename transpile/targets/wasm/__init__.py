@@ -48,7 +48,7 @@ def print_kernel(kernel: Kernel, name: str) -> str:
 
 
 def assemble(program: Program, *, steps: bool = False, threads: bool = False,
-             relaxed: bool = False) -> bytes:
+             relaxed: bool = False, apart: bool = False) -> bytes:
     """The binary of a whole program, see `program.assemble`; with `threads` one for several.
 
     Args:
@@ -58,7 +58,7 @@ def assemble(program: Program, *, steps: bool = False, threads: bool = False,
     splits = team.splits if team else {}
     kernels = [opened(splits[k.name], relaxed=relaxed) if k.name in splits
                else function(k, "", relaxed=relaxed) for k in program.kernels]
-    return assemble_program(program, kernels, steps=steps, team=team)
+    return assemble_program(program, kernels, steps=steps, team=team, apart=apart)
 
 
 WASM = Target("wasm", "wasm", schedule, print_kernel, panel=panel, kernels=(transpose,),

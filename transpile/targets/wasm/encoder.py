@@ -25,19 +25,26 @@ MAGIC = b"\0asm\1\0\0\0"
 
 @dataclass(frozen=True)
 class Function:
-    """A function of i32 parameters without a result.
+    """A function of i32 parameters, and of i32 results.
 
     Attributes:
         name: as exported.
         params: how many parameters.
         locals: the value types of its locals, which are numbered after the parameters.
         code: the body, without the final `end`.
+        results: how many results.
     """
 
     name: str
     params: int
     locals: tuple[str, ...]
     code: tuple[Instruction, ...]
+    results: int = 0
+
+    @property
+    def type(self) -> bytes:
+        return b"\x60" + unsigned(self.params) + b"\x7f" * self.params + (
+            unsigned(self.results) + b"\x7f" * self.results)
 
 
 def vector(items: Sequence[bytes]) -> bytes:
@@ -128,12 +135,11 @@ def encode_module(functions: Sequence[Function], exports: Mapping[str, int] | No
     """
     if exports is None:
         exports = {f.name: i for i, f in enumerate(functions)}
-    arities = sorted({f.params for f in functions})
-    types = [b"\x60" + unsigned(n) + b"\x7f" * n + b"\0" for n in arities]
+    types = sorted({f.type for f in functions})
     memory = SHARED_MEMORY if shared else _name("m") + _name("m") + b"\2\0\0"
     return MAGIC + b"".join([
         _section(1, types), _section(2, [memory]),
-        _section(3, [unsigned(arities.index(f.params)) for f in functions]),
+        _section(3, [unsigned(types.index(f.type)) for f in functions]),
         _section(7, [_name(name) + b"\0" + unsigned(i) for name, i in exports.items()]),
         _section(10, [_body(f) for f in functions])])
 
