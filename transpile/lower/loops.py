@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 from transpile.ir.dims import Axis, Dim, atom, axis, substitute_axes
 from transpile.lower.expr import Const, Expr, Index, Local, call, map_expr
@@ -192,7 +191,7 @@ def _accumulate(nest: Nest, points: Sequence[Point], name: str) -> Stmt:
     value, *others = (simplify(substitute_expr(nest.body, p)) for p in points)
     total = Local(name, value.dtype)
     if not nest.combine.startswith("arg"):
-        value = functools.reduce(partial(combine_expr, nest.combine), others, value)
+        value = reduce(partial(combine_expr, nest.combine), others, value)
         return Assign(name, combine_expr(nest.combine, total, value))
     assert not others
     position: Dim = 0

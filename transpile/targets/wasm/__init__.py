@@ -53,6 +53,7 @@ def assemble(program: Program, *, steps: bool = False, threads: bool = False,
 
     Args:
         relaxed: for engines with relaxed SIMD: products are fused with sums.
+        apart: the weights lie in a file of their own.
     """
     team = team_of(program) if threads else None
     splits = team.splits if team else {}

@@ -14,8 +14,10 @@ PLACE, FIRST, SECOND = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35
 """Odd factors of a word's place, of the word, and of the word in the second sum."""
 
 FIRST_SHIFT, SECOND_SHIFT = 15, 13
+"""By how much high bits are mixed into low ones, before either sum."""
 
 START, END, NUMBER, WHICH, TOTAL, OTHER, AT, WORD = range(8)
+"""Locals: the parameters, both sums, the factor of the place, and the words."""
 
 
 def sums_function() -> Function:

@@ -43,6 +43,7 @@ class Function:
 
     @property
     def type(self) -> bytes:
+        """As the section of types has it."""
         return b"\x60" + unsigned(self.params) + b"\x7f" * self.params + (
             unsigned(self.results) + b"\x7f" * self.results)
 

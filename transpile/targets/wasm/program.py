@@ -19,8 +19,7 @@ def assemble(program: Program, kernels: Sequence[Function], *, steps: bool = Fal
 
     It exports `run`, with the program's dimensions as parameters, and `prepare` if something is
     made from weights at load; with `steps` also `step0`, `step1`, ..., one for each task of a run;
-    with `apart` also `sums`.
-    Addresses are known here, so that a run is one call from JavaScript.
+    with `apart` also `sums`. Addresses are known here, so that a run is one call from JavaScript.
 
     Args:
         kernels: the program's kernels in order, printed.
