@@ -14,7 +14,7 @@ from functools import partial
 from transpile.ir.dims import Axis, Dim, axis
 from transpile.lower.expr import Const, Expr, Load, Local, call
 from transpile.lower.routine import RoutineContext
-from transpile.lower.scalar import REGISTERS
+from transpile.lower.scalar import rows_in_registers
 from transpile.lower.share import share
 from transpile.lower.stmt import Assign, Declare, For, Let, Stmt, Store
 from transpile.ops.recurrence import CELLS, Activation, activation
@@ -22,10 +22,8 @@ from transpile.ops.registry import Accessor
 
 
 def states_at_once(width: int) -> int:
-    """States in one step of the product's loop, two at most: the registers hold `width` totals,
-    and for each state as many columns and the state itself.
-    """
-    return max(1, min(2, (REGISTERS - width) // (width + 1)))
+    """States in one step of the product's loop, two at most, beside `width` totals."""
+    return max(1, min(2, rows_in_registers(width)))
 
 
 def _relu(x: Expr) -> Expr:

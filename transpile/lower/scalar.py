@@ -300,6 +300,11 @@ REGISTERS = 15
 computes, so that totals, loaded vectors and spread numbers all count."""
 
 
+def rows_in_registers(columns: int) -> int:
+    """Rows of a register tile at most: totals, one number of each row, and the columns fit."""
+    return (REGISTERS - columns) // (columns + 1)
+
+
 def vector_dtype(dtype: str) -> str:
     """The dtype of four lanes of `dtype`."""
     return dtype if dtype.endswith("x4") else f"{dtype}x4"

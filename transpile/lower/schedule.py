@@ -39,13 +39,13 @@ def register_tile(nest: Nest, sides: Sequence[tuple[int, int]], single: int) -> 
     if not nest.combine or nest.combine.startswith("arg"):
         return Tile()
     loads = [p for p in parts(nest.body) if isinstance(p, Load)]
-    if not any(_reuse_axes(nest, loads)) and (taps := _unrolled(nest, WINDOW)):
+    if not any(_reuse_axes(nest, loads)) and (taps := unrolled(nest, WINDOW)):
         return Tile((), taps)  # one point of a pooling window keeps the processor busy
     factors = _factors(nest, loads, sides, single)
     if len(factors) > 1:  # every load serves several points as it is
         return Tile(factors)
     points = math.prod(f for _, f in factors)
-    return Tile(factors, _unrolled(nest, UNROLLED_BODY // points))
+    return Tile(factors, unrolled(nest, UNROLLED_BODY // points))
 
 
 def _factors(nest: Nest, loads: Sequence[Load], sides: Sequence[tuple[int, int]], single: int
@@ -103,7 +103,7 @@ def _choose(outer: Dim, inner: Dim, sides: Sequence[tuple[int, int]]) -> tuple[i
     return 1, 1
 
 
-def _unrolled(nest: Nest, most: int) -> tuple[str, ...]:
+def unrolled(nest: Nest, most: int) -> tuple[str, ...]:
     """Short reduction axes, innermost first, as long as the body stays small."""
     total = 1
     chosen: list[str] = []

@@ -12,8 +12,8 @@ from transpile.ir.dims import Axis, Dim
 from transpile.lower.expr import Load
 from transpile.lower.loops import Tile, leaf
 from transpile.lower.nest import Nest, coefficient
-from transpile.lower.scalar import LANES, REGISTERS, cost
-from transpile.lower.schedule import is_small, register_tile
+from transpile.lower.scalar import LANES, cost, rows_in_registers
+from transpile.lower.schedule import is_small, register_tile, unrolled
 from transpile.lower.vectorize import NotVector, lift
 from transpile.lower.walk import parts
 
@@ -91,7 +91,7 @@ def _tile(nest: Nest, lane: Axis) -> Tile:
     elif spread and any(a.name == "panel" for a in nest.axes):
         factors["panel"] = COPIES // vectors
     points = vectors * factors.get(row.name, 1) if row is not None else vectors
-    return Tile(tuple(factors.items()), () if spread else _unrolled(nest, TAPS // points),
+    return Tile(tuple(factors.items()), () if spread else unrolled(nest, TAPS // points),
                 lane.name, _order(nest, along, lane),
                 _steps(nest, along, loads) if row is None else 1,
                 rest=not spread, together=not spread and not nest.combine.startswith("arg"))
@@ -137,17 +137,6 @@ def _order(nest: Nest, along: list[Load], lane: Axis) -> tuple[str, ...]:
     return (*before, *moved, *rest)
 
 
-def _unrolled(nest: Nest, most: int) -> tuple[str, ...]:
-    """The inner axes of a window that are written out: its rows, or all of a small one."""
-    total, names = 1, []
-    for red in reversed(nest.reds):
-        if not isinstance(red.extent, int) or total * red.extent > most:
-            break
-        total *= red.extent
-        names.append(red.name)
-    return tuple(names)
-
-
 def _scalar_tile(nest: Nest) -> Tile:
     """Tiles of dot products, whose own vectors run along the reduction, or of single values."""
     narrow = next((a for a in nest.axes if a.name == "panel"), None)
@@ -168,8 +157,7 @@ def _narrow_tile(nest: Nest, columns: Axis) -> Tile:
     assert isinstance(count, int)
     factors = {columns.name: count}
     if row is not None:
-        most = (REGISTERS - count) // (count + 1)  # totals, and what they are made of
-        factors[row.name] = _rows(row.extent, range(most, 1, -1))
+        factors[row.name] = _rows(row.extent, range(rows_in_registers(count), 1, -1))
     return Tile(tuple(factors.items()), rest=True)
 
 
